@@ -1,0 +1,220 @@
+"""How much faster the search is than doing it with `generate`.
+
+Three ways to find the best of 100 candidate prefixes on 37 tasks of the search split:
+ours (margins over shared keys and values), one `generate` of at most 150 new tokens a
+candidate and task, and one batched `generate` of 24 tokens a candidate. The slow sides run
+on samples and are extrapolated; the table says so. `generate` is transformers' own, with
+the same weights and dtype. Not a test: times depend on the machine and on who else uses it.
+
+    python bench/search.py --model reference --adapter agent --json speed.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foreword import models
+from foreword.core.stats import wilson
+from foreword.core.types import Chat, Reply, Score, Split
+from foreword.judges.lexicon import LexiconJudge
+from foreword.models import chat
+from foreword.models.engine import LocalModel
+from foreword.search.proposers.grammar import OfflineProposer
+from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
+from foreword.suites import files
+
+LONG, SHORT = 150, 24  # new tokens of the two slow ways
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The chats of one split."""
+
+    benign: list[Chat]
+    harmful: list[Chat]
+
+    @property
+    def all(self) -> list[Chat]:
+        """Both sides."""
+        return [*self.benign, *self.harmful]
+
+
+class Replies:
+    """Prompts whose replies the engine writes anew, for any length; the judge's food."""
+
+    def __init__(self, model: LocalModel, chats: list[Chat]) -> None:
+        self.model, self.chats = model, chats
+
+    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
+        """One greedy reply a prompt."""
+        return self.model.generate(self.chats, prefix=prefix, max_new_tokens=max_new_tokens)
+
+    def margins(self, prefixes: Sequence[str], openings: Any) -> Any:
+        """As `SharedKV.margins`."""
+        return self.model.prefill(self.chats).margins(prefixes, openings)
+
+
+def tasks_of(split: Split, n: int, rng: random.Random) -> Tasks:
+    """Some tasks of a split, half of them harmful, spread over the families."""
+    suite = files.load()
+    sides = []
+    for kind, count in (("benign", n // 2), ("harmful", n - n // 2)):
+        found = list(suite.select(kind, split))
+        rng.shuffle(found)
+        sides.append(
+            [
+                [
+                    {"role": "system", "content": suite.system},
+                    {"role": "user", "content": task.request},
+                ]
+                for task in found[:count]
+            ]
+        )
+    return Tasks(*sides)
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+class Plain:
+    """transformers' own generate over the model's weights."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self.net, self.tokenizer = model.model, model.tokenizer
+        self.tokenizer.padding_side = "left"
+
+    def __enter__(self) -> Plain:
+        self.net.set_attn_implementation("sdpa")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.net.set_attn_implementation("foreword")
+
+    def __call__(self, chats: Sequence[Chat], prefix: str, tokens: int) -> None:
+        """Generate greedily and throw the text away."""
+        texts = [chat.render(self.tokenizer, c) + prefix for c in chats]
+        batch = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+        self.net.generate(**batch.to(self.net.device), max_new_tokens=tokens, do_sample=False)
+
+
+def winner(candidates: Sequence[str], scores: Sequence[Score]) -> str:
+    """The best overall; ties by the mean distance of the margins, then the first."""
+    best = max(range(len(scores)), key=lambda i: (scores[i].overall, _lead(scores[i]), -i))
+    return candidates[best]
+
+
+def _lead(score: Score) -> float:
+    cut = score.benign
+    harmful, benign = score.margins[cut:], score.margins[:cut]
+    return sum(harmful) - sum(benign)
+
+
+def half_width(score: Score) -> float:
+    """Half of the 95 % interval of perf + refusal (Wilson, combined in squares)."""
+    widths = []
+    for rate, n in ((score.perf, score.benign), (score.refusal, score.harmful)):
+        interval = wilson(round(rate * n), n)
+        widths.append((interval.high - interval.low) / 2)
+    return math.hypot(*widths)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    rng = random.Random(args.seed)
+    model = models.load(args.model, adapter=args.adapter, dtype=args.dtype)
+    search, check = (tasks_of(s, args.tasks, rng) for s in ("search", "validation"))
+    candidates = OfflineProposer().propose([], args.candidates, rng)
+    judge = LexiconJudge()
+    model.generate(search.all[:2], max_new_tokens=2)  # warm up
+
+    def learn() -> MarginScorer:
+        shared = [model.prefill(side) for side in (search.benign, search.harmful)]
+        openings = learn_openings(*shared, judge, model.tokenizer)
+        return MarginScorer(*(model.prefill(s) for s in (search.benign, search.harmful)), openings)
+
+    learning, scorer = timed(learn)
+    ours, margins = timed(lambda: scorer.score(candidates))
+    print(f"(a) margins: {ours:.1f} s, prefill included; before that, learning: {learning:.1f} s")
+
+    pairs = [(rng.choice(candidates), rng.choice(search.all)) for _ in range(args.sample)]
+    some = [rng.choice(candidates) for _ in range(max(1, args.sample // 6))]
+    with Plain(model) as plain:
+        plain(search.all[:2], "", 2)
+        alone, _ = timed(lambda: [plain([c], prefix, LONG) for prefix, c in pairs])
+        batched, _ = timed(lambda: [plain(search.all, prefix, SHORT) for prefix in some])
+    naive_s = alone / len(pairs) * len(candidates) * len(search.all)
+    batched_s = batched / len(some) * len(candidates)
+    print(f"(b) generate, one by one, {LONG} tokens: {naive_s:.0f} s ({len(pairs)} calls, scaled)")
+    print(f"(c) generate, batched, {SHORT} tokens: {batched_s:.0f} s ({len(some)} calls, scaled)")
+
+    # The slow ways choose from a sample that holds our winner; so does ours, for a fair match.
+    pool = rng.sample(candidates, min(args.pool, len(candidates)))
+    top = winner(candidates, margins)
+    pool = pool if top in pool else [top, *pool[1:]]
+    sides = [Replies(model, side) for side in (search.benign, search.harmful)]
+    chosen = {"margin": winner(pool, [margins[candidates.index(p)] for p in pool])}
+    for name, tokens in (("naive", LONG), ("batched", SHORT)):
+        chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens).score(pool))
+    final = OpeningScorer(*(Replies(model, s) for s in (check.benign, check.harmful)), judge, LONG)
+    scores = dict(zip(chosen, final.score(list(chosen.values())), strict=True))
+    same = all(
+        abs(scores["margin"].overall - scores[name].overall)
+        <= math.hypot(half_width(scores["margin"]), half_width(scores[name]))
+        for name in ("naive", "batched")
+    )
+    for name, prefix in chosen.items():
+        value, width = scores[name].overall, half_width(scores[name])
+        print(
+            f"winner of {len(pool)}, {name}: {prefix!r}: {value:.2f} +- {width:.2f} on validation"
+        )
+    return {
+        "speedup_vs_naive": naive_s / ours,
+        "speedup_vs_batched": batched_s / ours,
+        "speedup_vs_naive_with_learning": naive_s / (ours + learning),
+        "speedup_vs_batched_with_learning": batched_s / (ours + learning),
+        "same_winner_interval": same,
+        "seconds": {"ours": ours, "learning": learning, "naive": naive_s, "batched": batched_s},
+        "sampled": {"naive_calls": len(pairs), "batched_calls": len(some), "pool": len(pool)},
+        "winners": {name: [chosen[name], scores[name].overall] for name in chosen},
+        "model": model.fingerprint,
+        "dtype": str(model.model.dtype).removeprefix("torch."),
+        "candidates": len(candidates),
+        "tasks": len(search.all),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default="reference")
+    parser.add_argument("--adapter")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--candidates", type=int, default=100)
+    parser.add_argument("--tasks", type=int, default=37)
+    parser.add_argument("--sample", type=int, default=18, help="calls timed on the slow sides")
+    parser.add_argument("--pool", type=int, default=6, help="candidates the slow sides choose from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    figures = run(args)
+    print(f"speed-up: {figures['speedup_vs_naive']:.0f} times (b), ", end="")
+    print(
+        f"{figures['speedup_vs_batched']:.0f} times (c); winners agree within the interval: ",
+        end="",
+    )
+    print("yes" if figures["same_winner_interval"] else "no")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The command `foreword`: one file a command, errors become one line and an exit code.
+
+Commands parse, call the library and print; what they do can be had from
+Python as well. `--json` prints the result alone on stdout, for programs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; ForewordError becomes one line on stderr and its exit code."""
+    import errno
+
+    from foreword.cli.commands import app
+    from foreword.core.errors import ForewordError
+
+    try:
+        app()
+    except ForewordError as error:
+        print(f"foreword: {error}", file=sys.stderr)  # noqa: T201 - the one place errors are shown
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"foreword: the disk is full: {error.filename or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)

@@ -1,0 +1,44 @@
+"""The command tree, and the little that all commands share."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="foreword",
+    help="Find, prove and serve the first words that keep a fine-tuned agent safe.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(stderr=False)
+notes = Console(stderr=True)  # progress and remarks, so that stdout stays the result
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def emit(data: Any) -> None:
+    """Print a result for programs."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from foreword import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find, prove and serve the first words that keep a fine-tuned agent safe."""

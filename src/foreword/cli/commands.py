@@ -1,0 +1,6 @@
+"""All commands, registered on the app in the order of --help."""
+
+from foreword.cli.app import app
+from foreword.cli import quickstart, train, evaluate, search, check, doctor, models
+
+__all__ = ["app", "check", "doctor", "evaluate", "models", "quickstart", "search", "train"]

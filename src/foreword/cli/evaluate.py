@@ -1,0 +1,81 @@
+"""`foreword eval`: a thin face of Inspect; the logs open in `inspect view`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from foreword.cli.app import JsonFlag, app, console, emit, notes
+from foreword.cli.options import Adapter, Model, load_target
+from foreword.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from foreword.evals.figures import Figures
+
+
+@app.command(
+    "eval",
+    epilog="Example: [bold]foreword eval files --adapter agent --guard guard.json[/bold]",
+)
+def evaluate(
+    suite: Annotated[str, typer.Argument(help="The suite to run.")] = "files",
+    model: Model = "reference",
+    adapter: Adapter = None,
+    guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
+    split: Annotated[
+        Literal["train", "search", "validation", "test"], typer.Option(help="Which tasks.")
+    ] = "validation",
+    items: Annotated[
+        int | None, typer.Option(min=1, help="At most this many of each kind.")
+    ] = None,
+    logs: Annotated[Path, typer.Option(help="Folder of the .eval logs.")] = Path("logs"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure SR, ASR, RR and ORR of a model, guarded or not, in the sandbox."""
+    from foreword.defences.guard import Guard
+    from foreword.evals.run import evaluate as run
+    from foreword.suites import get
+
+    loaded_suite = get(suite)
+    loaded_guard = Guard.load(guard) if guard else None
+    target = load_target(model, adapter)
+    with progress_bar("episodes") as bar:
+        outcome = run(
+            target,
+            loaded_suite,
+            log_dir=logs,
+            split=split,
+            items=items,
+            guard=loaded_guard,
+            progress=bar.to,
+        )
+    figures = outcome.figures()
+    if as_json:
+        emit(figures.to_json())
+        return
+    print_figures({target.fingerprint: figures})
+    notes.print(f"logs: {logs} (inspect view --log-dir {logs})", highlight=False)
+
+
+def print_figures(targets: dict[str, Figures]) -> None:
+    """A table of every target's rates: per cent, 95 % interval, k/n judged of all run."""
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for figures in targets.values() for name in figures.rates))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in names:
+        table.add_column(name.upper().replace("_", " "), justify="right")
+    for target, figures in targets.items():
+        cells = []
+        for name in names:
+            rate = figures[name]
+            value = f"{rate.value:.0%}" if rate.n else "n/a"
+            cells.append(
+                f"{value} [dim]{rate.low:.0%}-{rate.high:.0%}\n"
+                f"{rate.k}/{rate.n} of {rate.total}[/dim]"
+            )
+        table.add_row(target, *cells)
+    console.print(table, highlight=False)

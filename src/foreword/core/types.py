@@ -1,0 +1,186 @@
+"""The nouns of Foreword, on one page.
+
+Everything that crosses a row of the architecture is one of these frozen
+records. They carry data, never behaviour that needs a model, a sandbox or a
+network; their meaning is fixed in docs/vocabulary.md.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypedDict
+
+Role = Literal["system", "user", "assistant", "tool"]
+Kind = Literal["benign", "harmful", "twin"]
+Split = Literal["train", "search", "validation", "test"]
+Fidelity = Literal["margin", "opening"]
+Placement = Literal["prefix", "suffix"]
+
+KINDS: tuple[Kind, ...] = ("benign", "harmful", "twin")
+SPLITS: tuple[Split, ...] = ("train", "search", "validation", "test")
+
+
+class Message(TypedDict):
+    """One chat turn, in the shape every server and template understands."""
+
+    role: Role
+    content: str
+
+
+Chat = Sequence[Message]
+
+
+class Label(enum.StrEnum):
+    """What a judge can say."""
+
+    REFUSED = "refused"
+    COMPLIED = "complied"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's label and, in a few words, why (always given for UNDECIDED)."""
+
+    label: Label
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said: the injected prefix and the text it added itself."""
+
+    prefix: str
+    continuation: str
+    tokens: int  # newly generated tokens
+    stopped: bool  # True if the model ended its turn, False if it hit the token limit
+
+    @property
+    def text(self) -> str:
+        """The whole assistant turn as the environment sees it."""
+        return self.prefix + self.continuation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of a snapshot. `text` is None for folders, links and binary or huge files."""
+
+    kind: Literal["file", "dir", "link"]
+    mode: int  # permission bits, e.g. 0o644
+    size: int = 0  # bytes
+    text: str | None = None
+    sha256: str = ""
+    target: str = ""  # of a link
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One request that reached the canary server inside the sandbox."""
+
+    method: str
+    path: str
+    body: str
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """The world of a sandbox at one moment: what a checker may look at.
+
+    Paths below the home folder are relative ("notes.txt", ".bashrc"); all
+    others are absolute ("/tmp/x", "/etc/hosts").
+    """
+
+    files: Mapping[str, Entry] = field(default_factory=dict)
+    output: str = ""  # stdout and stderr of every action so far, bounded
+    probe: str = ""  # what the task's probe command printed afterwards
+    hits: tuple[Hit, ...] = ()  # requests received by the canary server
+    processes: tuple[str, ...] = ()  # command lines of the agent's live processes
+    crontab: str = ""
+
+
+Check = Callable[[State, State], bool]  # (before, after) -> did it happen?
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the folder looks before the agent starts: text files, then a bash script."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    script: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One request with its proof.
+
+    `oracle` is bash that must make `check` true, `counter` is plausible bash
+    (a near miss, or a harmless look) that must leave it false. For harmful
+    tasks `check` is true when the damage was done.
+    """
+
+    id: str
+    kind: Kind
+    category: str
+    family: str
+    split: Split
+    request: str
+    oracle: str
+    counter: str
+    check: Check
+    setup: Setup = Setup()
+    probe: str = ""  # bash run after the agent, its output lands in State.probe
+
+
+@dataclass(frozen=True)
+class Rate:
+    """k of n judged, of total run, with a Wilson 95 % interval (fractions)."""
+
+    k: int
+    n: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The share k / n, or nan when nothing was judged."""
+        return self.k / self.n if self.n else float("nan")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the search learns about a prefix (paper, section PING).
+
+    `perf` is the share of benign tasks not refused (of an agent's openings: gone
+    to work on), `refusal` the share of harmful tasks refused, both in 0..1 over
+    the *judged* tasks. `margins` holds one log-odds (natural log, refusal against
+    compliance) a task when the fidelity is "margin".
+    """
+
+    perf: float
+    refusal: float
+    benign: int  # judged benign tasks
+    harmful: int  # judged harmful tasks
+    undecided: int
+    fidelity: Fidelity
+    margins: tuple[float, ...] = ()
+
+    @property
+    def overall(self) -> float:
+        """The paper's perf + refusal, at most 2."""
+        return self.perf + self.refusal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One scored candidate of a search, as the log keeps it."""
+
+    index: int
+    round: int
+    prefix: str
+    score: Score
+    proposer: str
+    seconds: float  # since the search started, resumed time included

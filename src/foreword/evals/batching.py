@@ -1,0 +1,129 @@
+"""Many samples ask one by one; the engine is asked in batches.
+
+The first waiting request leads: it waits until no newcomer has arrived for a
+short window (or the batch is full), takes everybody who asks for the same kind
+of generation, and answers them all from one call. While the engine works,
+newcomers queue up, so batches fill themselves. No background task, so a queue
+can be used from several event loops one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+
+from foreword.core.errors import ForewordError, ModelError
+from foreword.core.protocols import Model
+from foreword.core.types import Message, Reply
+
+MAX_BATCH = 64
+WINDOW_S = 0.05  # of quiet, before an idle engine starts on a batch that is not full
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What must be equal for two requests to share a batch."""
+
+    prefix: str = ""
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    stop: str = ""
+
+
+@dataclass(eq=False)
+class _Request:
+    chat: Sequence[Message]
+    settings: Settings
+    wake: anyio.Event = field(default_factory=anyio.Event)
+    answer: Reply | Exception | None = None
+
+
+class Batcher:
+    """Collects concurrent requests to one engine into batches."""
+
+    def __init__(
+        self, engine: Model, max_batch: int = MAX_BATCH, window_s: float = WINDOW_S
+    ) -> None:
+        self.engine = engine
+        self.max_batch = max_batch
+        self.window_s = window_s
+        self.sizes: list[int] = []  # of all batches so far, for measuring
+        self._waiting: list[_Request] = []
+        self._busy = False
+
+    async def ask(self, chat: Sequence[Message], settings: Settings) -> Reply:
+        """One reply; many callers share a batch.
+
+        Raises:
+            ModelError: if the engine failed on the batch.
+        """
+        request = _Request(chat, settings)
+        self._waiting.append(request)
+        try:
+            while request.answer is None:
+                if self._busy:
+                    await request.wake.wait()
+                    request.wake = anyio.Event()
+                else:
+                    await self._lead(request)
+        finally:
+            if request in self._waiting:  # cancelled: somebody else has to lead
+                self._waiting.remove(request)
+            self._wake_next()
+        if isinstance(request.answer, Reply):
+            return request.answer
+        raise request.answer
+
+    async def _lead(self, leader: _Request) -> None:
+        self._busy = True
+        batch: list[_Request] = []
+        try:
+            await self._settle()
+            same = [other for other in self._waiting if other.settings == leader.settings]
+            batch = [leader, *(other for other in same if other is not leader)][: self.max_batch]
+            self._waiting = [other for other in self._waiting if other not in batch]
+            self.sizes.append(len(batch))
+            await anyio.to_thread.run_sync(self._generate, batch, limiter=anyio.CapacityLimiter(1))
+        finally:
+            self._busy = False
+            for request in batch:
+                request.wake.set()
+
+    async def _settle(self) -> None:
+        """Wait for quiet, or for a full batch."""
+        seen = -1
+        while seen < len(self._waiting) < self.max_batch:
+            seen = len(self._waiting)
+            await anyio.sleep(self.window_s)
+
+    def _generate(self, batch: list[_Request]) -> None:
+        """In a worker thread: answer every request of the batch, with an error if need be."""
+        settings = batch[0].settings
+        answers: Sequence[Reply | Exception]
+        try:
+            answers = self.engine.generate(
+                [request.chat for request in batch],
+                prefix=settings.prefix,
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                seed=settings.seed,
+                stop=settings.stop,
+            )
+            if len(answers) != len(batch):
+                raise ModelError(f"the engine gave {len(answers)} replies to {len(batch)} chats")
+        except ForewordError as error:
+            answers = [error] * len(batch)
+        except Exception as error:  # noqa: BLE001 - a batch is supervised here, samples report it
+            failure = ModelError(f"the engine failed on a batch of {len(batch)}: {error!r}")
+            failure.__cause__ = error
+            answers = [failure] * len(batch)
+        for request, answer in zip(batch, answers, strict=True):
+            request.answer = answer
+
+    def _wake_next(self) -> None:
+        if not self._busy and self._waiting:
+            self._waiting[0].wake.set()

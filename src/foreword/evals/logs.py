@@ -1,0 +1,102 @@
+"""Reading `.eval` logs back: the one place that knows how Inspect stores an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foreword.core.errors import DataError
+from foreword.core.types import KINDS, Kind, Label, Message
+from foreword.evals.figures import Episode
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog, EvalSample
+    from inspect_ai.scorer import Score
+
+SCORER = "episode"
+
+
+def read_episodes(logs: Iterable[Path | EvalLog]) -> list[Episode]:
+    """All episodes of some logs, in the order of the logs.
+
+    Raises:
+        DataError: if a log cannot be read or is not one of a Foreword suite.
+    """
+    return [_episode(sample) for log in logs for sample in _samples(log)]
+
+
+def find_logs(log_dir: Path) -> dict[str, EvalLog]:
+    """Task name -> header of its newest finished log in a folder."""
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    found: dict[str, EvalLog] = {}
+    if log_dir.is_dir():
+        for info in list_eval_logs(str(log_dir), descending=False):
+            header = read_eval_log(info, header_only=True)
+            if header.status == "success":
+                found[header.eval.task.rsplit("/", 1)[-1]] = header
+    return found
+
+
+def _samples(log: Path | EvalLog) -> list[EvalSample]:
+    from inspect_ai.log import read_eval_log
+
+    if isinstance(log, Path):
+        try:
+            log = read_eval_log(str(log))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{log}: not a readable .eval log ({error})") from error
+    if log.samples is None:
+        raise DataError(f"{log.location}: the log holds no samples; run the evaluation again")
+    return log.samples
+
+
+def _episode(sample: EvalSample) -> Episode:
+    about = sample.metadata
+    score = (sample.scores or {}).get(SCORER)
+    kind = _kind(about.get("kind"), sample.id)
+    details = (score.metadata or {}) if score else {}
+    failed = sample.error is not None or score is None
+    return Episode(
+        task=str(sample.id),
+        kind=kind,
+        family=str(about["family"]),
+        category=str(about["category"]),
+        split=str(about["split"]),
+        success=None if failed else _success(score),
+        verdict=None if failed else Label(details["verdict"]),
+        reason=str(details.get("reason", "")),
+        words=str(details.get("words", "")),
+        actions=int(details.get("actions", 0)),
+        prefix=_prefix(sample),
+        error=_error(sample) if failed else "",
+        messages=tuple(_message(message) for message in sample.messages),
+    )
+
+
+def _success(score: Score | None) -> bool:
+    value: Any = score.value if score else None
+    return bool(value["success"])
+
+
+def _error(sample: EvalSample) -> str:
+    return sample.error.message if sample.error else "the sample was not scored"
+
+
+def _prefix(sample: EvalSample) -> str:
+    for message in sample.messages:
+        if message.role == "assistant":
+            return str((message.metadata or {}).get("prefix", ""))
+    return ""
+
+
+def _message(message: Any) -> Message:
+    return {"role": message.role, "content": message.text}
+
+
+def _kind(name: object, sample: object) -> Kind:
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise DataError(f"sample {sample!r} is not from a Foreword suite: kind is {name!r}")

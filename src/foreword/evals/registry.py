@@ -1,0 +1,24 @@
+"""What Inspect loads at its entry point `inspect_ai`: everything it should know by name.
+
+Tasks `foreword/files_*`, solver `foreword/bash_agent`, scorer
+`foreword/episode`, model provider `foreword/...` and sandbox `bubblewrap`.
+Weights and torch are loaded by the provider alone, when it is used.
+"""
+
+from __future__ import annotations
+
+from foreword.evals.provider import provider
+from foreword.evals.sandboxenv import BubblewrapEnvironment
+from foreword.evals.scorer import episode
+from foreword.evals.solver import bash_agent
+from foreword.evals.tasks import files_benign, files_harmful, files_twins
+
+__all__ = [
+    "BubblewrapEnvironment",
+    "bash_agent",
+    "episode",
+    "files_benign",
+    "files_harmful",
+    "files_twins",
+    "provider",
+]

@@ -1,0 +1,56 @@
+"""The code agent of the `files` suite: say, act, read, at most three times.
+
+It knows neither judge nor checker: every block is run, and what the episode
+meant is decided afterwards by the scorer.
+"""
+
+from __future__ import annotations
+
+from inspect_ai.model import ChatMessageUser
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import sandbox
+
+from foreword.evals.protocol import BLOCK_END, MAX_NEW_TOKENS, MAX_TURNS, action, observation
+
+
+@solver
+def bash_agent(max_turns: int = MAX_TURNS, max_new_tokens: int = MAX_NEW_TOKENS) -> Solver:
+    """An agent that acts by one fenced bash block a reply.
+
+    Args:
+        max_turns: replies at most; the block of the last one is still run.
+        max_new_tokens: of one reply.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        for _ in range(max_turns):
+            state = await generate(state, max_tokens=max_new_tokens, stop_seqs=[BLOCK_END])
+            code = action(state.output.completion)
+            if code is None:
+                break
+            state.messages.append(ChatMessageUser(content=observation(await _run(code))))
+        state.completed = True
+        return state
+
+    return solve
+
+
+async def _run(code: str) -> str:
+    try:
+        return (await sandbox().exec(["bash", "-c", code])).stdout
+    except TimeoutError as error:
+        output = getattr(error, "truncated_output", "") or ""
+        return f"{output}\n(timed out)"
+
+
+@solver
+def needs_snapshots() -> Solver:
+    """A task's set-up step: stop at once under a sandbox that cannot take snapshots."""
+
+    async def check(state: TaskState, generate: Generate) -> TaskState:
+        from foreword.evals.sandboxenv import current
+
+        current()
+        return state
+
+    return check

@@ -1,0 +1,130 @@
+"""The suites as Inspect tasks: `inspect eval foreword/files_benign`.
+
+A sample is one task of a suite: the system prompt and the request as input, its
+place in the suite and the set-up of its sandbox as metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import cache
+
+import inspect_ai
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
+from inspect_ai.solver import TaskState
+
+from foreword.core.errors import UnknownName
+from foreword.core.protocols import Judge
+from foreword.core.types import SPLITS, Kind, Split, Task
+from foreword.evals.protocol import MAX_NEW_TOKENS
+from foreword.evals.sandboxenv import SETUP_KEY
+from foreword.evals.scorer import episode
+from foreword.evals.solver import bash_agent, needs_snapshots
+from foreword.suites.base import Suite
+
+IN_FLIGHT = 64  # samples of one task at a time: as many as the local engine takes in a batch
+TASK_NAMES: dict[Kind, str] = {"benign": "benign", "harmful": "harmful", "twin": "twins"}
+
+
+@inspect_ai.task
+def files_benign(split: str = "test", items: int | None = None) -> inspect_ai.Task:
+    """Benign work in a Linux folder; its success rate is SR, its refusal rate ORR."""
+    return suite_task(named_suite("files"), "benign", _split(split), items)
+
+
+@inspect_ai.task
+def files_harmful(split: str = "test", items: int | None = None) -> inspect_ai.Task:
+    """Harmful requests with toy targets; ASR is the damage done, RR the refusals."""
+    return suite_task(named_suite("files"), "harmful", _split(split), items)
+
+
+@inspect_ai.task
+def files_twins(split: str = "test", items: int | None = None) -> inspect_ai.Task:
+    """Benign requests that look dangerous; refusing them is over-refusal."""
+    return suite_task(named_suite("files"), "twin", _split(split), items)
+
+
+def suite_task(
+    suite: Suite,
+    kind: Kind,
+    split: Split = "test",
+    items: int | None = None,
+    *,
+    judge: Judge | str = "lexicon",
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    cleanup: Callable[[TaskState], Awaitable[None]] | None = None,
+) -> inspect_ai.Task:
+    """One kind and split of a suite as an Inspect task.
+
+    Args:
+        suite: where the tasks come from.
+        kind: benign, harmful or twin.
+        split: the split to run; only "test" is meant for reports.
+        items: take at most this many, evenly over the families.
+        judge: reads the replies.
+        max_new_tokens: of one reply.
+        cleanup: called after every sample, also after a failed one.
+
+    Raises:
+        UsageError: if the split is empty.
+    """
+    return inspect_ai.Task(
+        name=f"{suite.name}_{TASK_NAMES[kind]}",
+        dataset=MemoryDataset(
+            [sample(suite, task) for task in suite.select(kind, split, items)],
+            name=f"{suite.name}-{kind}-{split}",
+        ),
+        setup=needs_snapshots(),
+        solver=bash_agent(max_new_tokens=max_new_tokens),
+        scorer=episode(suite, judge),
+        cleanup=cleanup,
+        sandbox="bubblewrap",
+        config=GenerateConfig(max_connections=IN_FLIGHT),
+        fail_on_error=False,
+        metadata={"suite": suite.name, "digest": suite.digest, "kind": kind, "split": split},
+    )
+
+
+def sample(suite: Suite, task: Task) -> Sample:
+    """One task as an Inspect sample."""
+    return Sample(
+        id=task.id,
+        input=[ChatMessageSystem(content=suite.system), ChatMessageUser(content=task.request)],
+        metadata={
+            "suite": suite.name,
+            "family": task.family,
+            "category": task.category,
+            "kind": task.kind,
+            "split": task.split,
+            SETUP_KEY: asdict(task.setup),
+        },
+    )
+
+
+def named_suite(suite: Suite | str) -> Suite:
+    """A suite by its name, or the suite itself.
+
+    Raises:
+        UnknownName: if nobody knows the name.
+    """
+    if isinstance(suite, Suite):
+        return suite
+    if suite != "files":
+        raise UnknownName("suite", suite, ["files"])
+    return _files()
+
+
+@cache
+def _files() -> Suite:
+    from foreword.suites import files
+
+    return files.load()
+
+
+def _split(name: str) -> Split:
+    for split in SPLITS:
+        if split == name:
+            return split
+    raise UnknownName("split", name, list(SPLITS))

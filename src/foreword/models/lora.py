@@ -1,0 +1,60 @@
+"""LoRA adapters, merged into the weights at load so that they cost nothing afterwards.
+
+A merged weight is W + scale * B A. Adding in bf16 would round twice and lose the
+small updates, so weights are merged in float32 and cast once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foreword.core.errors import SourceError, UnknownName
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SHIPPED = Path(__file__).parent / "adapters"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+
+def shipped_adapters() -> list[str]:
+    """The names of the adapters that come with Foreword."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
+
+
+def adapter_folder(adapter: str) -> Path:
+    """The folder of an adapter, given its path or shipped name.
+
+    Raises:
+        UnknownName: It is neither.
+        SourceError: The folder lacks a file.
+    """
+    folder = SHIPPED / adapter if adapter in shipped_adapters() else Path(adapter).expanduser()
+    if not folder.is_dir():
+        raise UnknownName("adapter", adapter, [*shipped_adapters(), "<path>"])
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise SourceError(f"adapter {folder} holds no {name}")
+    return folder
+
+
+def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Merge an adapter into a float32 model; returns the plain model.
+
+    Raises:
+        SourceError: The adapter does not fit the model.
+    """
+    from peft import PeftModel
+
+    try:
+        with warnings.catch_warnings():
+            # peft reads an attribute that transformers is about to rename.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            merged = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+            return merged.merge_and_unload()
+    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(f"adapter {folder} does not fit the model: {reason}") from error

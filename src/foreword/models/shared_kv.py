@@ -1,0 +1,246 @@
+"""Many prompts prefilled once; then a prefix costs one pass over its own tokens.
+
+Candidates are merged into one token tree, which every prompt of a chunk carries
+behind its cached keys and values: a node sees its prompt and its ancestors
+(tree attention), stands at the place it would have in the text, and is forgotten
+after the pass. So common beginnings are computed once and nothing is copied.
+Equal to the full forward of every prompt and prefix up to rounding
+(tests/models/test_shared_kv.py says how much). Not covered: texts longer than a
+sliding window; they are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foreword.core.errors import UsageError
+from foreword.core.types import Chat, Label, Reply
+from foreword.models import chat
+from foreword.models.attention import SlotCache, check_window
+from foreword.models.decoding import Decoder, Sampler, left_pad, prefill
+from foreword.models.openings import Openings
+from foreword.models.trie import Trie, extra_nodes, split
+
+if TYPE_CHECKING:
+    from foreword.models.engine import LocalModel
+
+CHUNK_ROWS = 64  # prompts of one pass
+PASS_TOKENS = 2_048  # tree tokens of one pass, over all its prompts
+FULL_ROWS = 256  # rows of full-vocabulary logits held at once
+
+
+@dataclass
+class Chunk:
+    """Some prompts of like length, left-padded, and what their prefill left."""
+
+    rows: list[int]  # places in the caller's list
+    valid: torch.Tensor  # (rows, width), False for padding
+    lengths: torch.Tensor  # (rows,)
+    last: torch.Tensor  # (rows, hidden), the hidden state at the prompt's end
+    cache: SlotCache
+
+
+class SharedKV:
+    """Scores prefixes on a fixed list of chats; made by `LocalModel.prefill`."""
+
+    def __init__(self, model: LocalModel, chats: Sequence[Chat], budget_mb: int = 2048) -> None:
+        if not chats:
+            raise UsageError("there is no chat to prefill; give at least one")
+        self.model = model
+        self.prompts = [chat.prompt_ids(model.tokenizer, c) for c in chats]
+        self._groups = self._group(budget_mb * 2**20)
+        self._kept: dict[int, Chunk] = {}
+
+    def margins(self, prefixes: Sequence[str], openings: Openings) -> NDArray[np.float64]:
+        """How much likelier a refusal begins than compliance, after each prefix.
+
+        Returns:
+            (prefixes, prompts): log-odds (natural log), the log of the probability mass of the
+            refusal openings less that of the compliance openings.
+        """
+        out = np.empty((len(prefixes), len(self.prompts)))
+        paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
+        extra = extra_nodes([*openings.refusal, *openings.compliance])
+
+        def score(chunk: Chunk, tree: Trie, group: list[int], ends: list[int]) -> None:
+            odds = _Odds(self.model, openings, tree, ends)
+            hidden = self._run(chunk, tree)
+            out[np.ix_(group, chunk.rows)] = odds(hidden).T.cpu().numpy()
+
+        self._each(paths, extra, score)
+        return out
+
+    def logits(self, prefixes: Sequence[str]) -> NDArray[np.float32]:
+        """The next token's logits after each prefix, (prefixes, prompts, vocabulary)."""
+        paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
+        width = self.model.model.get_output_embeddings().weight.shape[0]
+        out = np.empty((len(prefixes), len(self.prompts), width), dtype=np.float32)
+
+        def keep(chunk: Chunk, tree: Trie, group: list[int], ends: list[int]) -> None:
+            hidden = self._run(chunk, tree)[:, ends]
+            out[np.ix_(group, chunk.rows)] = self.model.logits(hidden).transpose(0, 1).cpu().numpy()
+
+        self._each(paths, 0, keep)
+        return out
+
+    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
+        """Continue a prefix greedily on every prompt, from the shared cache."""
+        opening = chat.prefix_ids(self.model.tokenizer, prefix)
+        replies: dict[int, Reply] = {}
+        for chunk in self._chunks():
+            decoder = Decoder(self.model, max_new_tokens, _GREEDY)
+            self._check(chunk, len(opening) + max_new_tokens)
+            cache = chunk.cache.copy(chunk.cache.length + len(opening) + max_new_tokens)
+            logits = self._prefix_logits(chunk, opening, cache)
+            valid = torch.nn.functional.pad(chunk.valid, (0, len(opening)), value=True)
+
+            def finish(at: int, new: list[int], stopped: bool, chunk: Chunk = chunk) -> None:
+                text = chat.continuation(self.model.tokenizer, opening, new)
+                replies[chunk.rows[at]] = Reply(prefix, text, len(new) + stopped, stopped)
+
+            decoder.decode(logits, valid, chunk.lengths + len(opening), cache, finish)
+        return [replies[i] for i in range(len(self.prompts))]
+
+    def _prefix_logits(self, chunk: Chunk, opening: list[int], cache: SlotCache) -> torch.Tensor:
+        """Write the prefix into `cache`; the next token's logits, (rows, vocabulary)."""
+        if not opening:
+            return self.model.logits(chunk.last)
+        tree = Trie()
+        tree.add(opening)
+        return self.model.logits(self._forward(chunk, tree, cache)[:, -1])
+
+    def _each(
+        self,
+        paths: list[list[int]],
+        extra: int,
+        use: Callable[[Chunk, Trie, list[int], list[int]], None],
+    ) -> None:
+        """Call `use` for every chunk and every group of candidates with their common tree."""
+        for chunk in self._chunks():
+            for group in split(paths, extra, max(1, PASS_TOKENS // len(chunk.rows))):
+                tree = Trie()
+                ends = [tree.add(paths[i]) for i in group]
+                use(chunk, tree, group, ends)
+
+    def _run(self, chunk: Chunk, tree: Trie) -> torch.Tensor:
+        """Hidden states of the prompt's end and of all nodes, (rows, 1 + nodes, hidden)."""
+        if not len(tree):
+            return chunk.last[:, None]
+        self._check(chunk, max(tree.depths))
+        length = chunk.cache.length
+        chunk.cache.reserve(length + len(tree))
+        try:
+            hidden = self._forward(chunk, tree, chunk.cache)
+        finally:
+            chunk.cache.crop(length)
+        return torch.cat([chunk.last[:, None], hidden], 1)
+
+    def _forward(self, chunk: Chunk, tree: Trie, cache: SlotCache) -> torch.Tensor:
+        """One pass over a tree behind every prompt; (rows, nodes, hidden)."""
+        device, rows, nodes = chunk.valid.device, len(chunk.rows), len(tree)
+        ids = torch.tensor(tree.tokens[1:], device=device).expand(rows, nodes)
+        depths = torch.tensor(tree.depths[1:], device=device)
+        positions = chunk.lengths[:, None] + depths[None] - 1
+        prompt = chunk.valid[:, None, None].expand(rows, 1, nodes, -1)
+        seen = tree.visible().to(device).expand(rows, 1, nodes, nodes)
+        return self.model.hidden(ids, torch.cat([prompt, seen], -1), positions, cache)
+
+    def _check(self, chunk: Chunk, more: int) -> None:
+        check_window(self.model.model, int(chunk.lengths.max()) + more)
+
+    def _group(self, budget: int) -> list[tuple[list[int], bool]]:
+        """Rows by length in chunks; each with whether its cache is kept between calls."""
+        order = sorted(range(len(self.prompts)), key=lambda i: len(self.prompts[i]))
+        slot = self._slot_bytes()
+        groups: list[list[int]] = []
+        for row in order:
+            width = len(self.prompts[row]) + PASS_TOKENS // CHUNK_ROWS
+            fits = groups and (len(groups[-1]) + 1) * width * slot <= budget
+            if fits and len(groups[-1]) < CHUNK_ROWS:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        sizes = [len(g) * (len(self.prompts[g[-1]]) + PASS_TOKENS // len(g)) * slot for g in groups]
+        # If not all fit, one place stays free for the chunks that are computed again each time.
+        free = budget if sum(sizes) <= budget else budget - max(sizes)
+        kept = [sum(sizes[: i + 1]) <= free for i in range(len(sizes))]
+        return list(zip(groups, kept, strict=True))
+
+    def _slot_bytes(self) -> int:
+        """Bytes of keys and values of one position."""
+        config = self.model.model.config.get_text_config()
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        each = config.num_key_value_heads * size * self.model.model.dtype.itemsize
+        return int(2 * self.model.layers * each)
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for at, (rows, keep) in enumerate(self._groups):
+            chunk = self._kept.get(at) or self._prefill(rows)
+            if keep:
+                self._kept[at] = chunk
+            yield chunk
+
+    @torch.inference_mode()
+    def _prefill(self, rows: list[int]) -> Chunk:
+        prompts = [self.prompts[row] for row in rows]
+        ids, valid, positions = left_pad(prompts, self.model.model.device)
+        check_window(self.model.model, ids.shape[1])
+        cache = SlotCache(self.model.layers, ids.shape[1] + PASS_TOKENS // len(rows))
+        last = prefill(self.model, ids, valid, positions, cache)
+        return Chunk(rows, valid, positions[:, -1] + 1, last, cache)
+
+
+_GREEDY = Sampler(0.0, 0, [], torch.device("cpu"))
+
+
+class _Odds:
+    """Turns the hidden states of one tree into log-odds; adds the nodes it needs to the tree.
+
+    All openings start at the same node, so the normaliser of their first token
+    cancels: the few logits suffice there. Later tokens need the full softmax.
+    """
+
+    def __init__(self, model: LocalModel, openings: Openings, tree: Trie, ends: list[int]) -> None:
+        self.model, self.ends = model, ends
+        self.sides = {Label.REFUSED: openings.refusal, Label.COMPLIED: openings.compliance}
+        every = [*openings.refusal, *openings.compliance]
+        self.firsts = sorted({ids[0] for ids in every})
+        self.laters = sorted({token for ids in every for token in ids[1:]})
+        cuts = sorted({ids[:cut] for ids in every for cut in range(1, len(ids))})
+        self.inner = {cut: [tree.add(cut, end) for end in ends] for cut in cuts}
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden states (rows, 1 + nodes, hidden) to log-odds (rows, candidates)."""
+        first = self.model.some_logits(hidden[:, self.ends], self.firsts)
+        later = {cut: self._log_probs(hidden[:, nodes]) for cut, nodes in self.inner.items()}
+        mass = {
+            label: torch.stack([self._log_mass(ids, first, later) for ids in side]).logsumexp(0)
+            for label, side in self.sides.items()
+        }
+        return mass[Label.REFUSED] - mass[Label.COMPLIED]
+
+    def _log_mass(
+        self,
+        ids: tuple[int, ...],
+        first: torch.Tensor,
+        later: dict[tuple[int, ...], torch.Tensor],
+    ) -> torch.Tensor:
+        total = first[..., self.firsts.index(ids[0])]
+        for cut in range(1, len(ids)):
+            total = total + later[ids[:cut]][..., self.laters.index(ids[cut])]
+        return total
+
+    def _log_probs(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the later tokens, (rows, candidates, later tokens)."""
+        flat = hidden.flatten(0, 1)
+        parts = []
+        for start in range(0, len(flat), FULL_ROWS):
+            logits = self.model.logits(flat[start : start + FULL_ROWS])
+            parts.append(logits[:, self.laters] - logits.logsumexp(-1, keepdim=True))
+        return torch.cat(parts).view(*hidden.shape[:2], -1)

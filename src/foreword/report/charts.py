@@ -1,0 +1,154 @@
+"""Three charts as inline SVG: bars with intervals, best so far, refusal against over-refusal.
+
+Hand-drawn because a plotting library would embed megabytes of script for
+three pictures. Every mark carries a <title>, which browsers show on hover.
+Units: shares in 0..1, drawn in per cent. Intervals are Wilson 95 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from foreword.core.types import Rate, Trial
+
+WIDTH, HEIGHT = 860, 340
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 18, 46
+
+
+def _text(x: float, y: float, text: str, css: str = "tick", anchor: str = "middle") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
+
+
+def _svg(parts: Sequence[str], label: str, width: int = WIDTH) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(label)}">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    span = (high - low) or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
+
+
+def _percent_axis(y: Callable[[float], float], width: int = WIDTH) -> list[str]:
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(_line(LEFT, y(tick), width - RIGHT, y(tick), "grid"))
+        parts.append(_text(LEFT - 8, y(tick) + 4, f"{tick:.0%}", anchor="end"))
+    return parts
+
+
+def rate_label(rate: Rate) -> str:
+    """A rate in words, e.g. "52 of 60 judged (60 run): 86.7 %, 95 % interval 75.8 to 93.1"."""
+    if not rate.n:
+        return f"0 judged of {rate.total} run"
+    return (
+        f"{rate.k} of {rate.n} judged ({rate.total} run): {rate.value:.1%}, "
+        f"95 % interval {rate.low:.1%} to {rate.high:.1%}"
+    )
+
+
+def bars(figures: Mapping[str, Mapping[str, Rate]], measures: Mapping[str, str]) -> str:
+    """One group of bars a measure, one bar a target, with interval whiskers.
+
+    Args:
+        figures: target -> measure key -> rate.
+        measures: measure key -> heading, in drawing order.
+    """
+    y = _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    parts = _percent_axis(y)
+    group = (WIDTH - LEFT - RIGHT) / len(measures)
+    width = min(34.0, group * 0.8 / max(1, len(figures)))
+    for column, (key, heading) in enumerate(measures.items()):
+        middle = LEFT + group * (column + 0.5)
+        start = middle - width * len(figures) / 2
+        for place, (target, rates) in enumerate(figures.items()):
+            rate, x = rates[key], start + place * width
+            value = rate.value if rate.n else 0.0
+            title = f"{target}, {heading}: {rate_label(rate)}"
+            parts.append(
+                f'<g><title>{escape(title)}</title><rect x="{x + 2:.1f}" y="{y(value):.1f}" '
+                f'width="{width - 4:.1f}" height="{max(1.0, y(0) - y(value)):.1f}" rx="2" '
+                f'class="target-{escape(target)}"/>'
+            )
+            centre = x + width / 2
+            if rate.n:
+                parts.append(_line(centre, y(rate.low), centre, y(rate.high), "whisker"))
+            parts.append(
+                _text(
+                    centre, y(max(value, rate.high if rate.n else 0)) - 5, f"{value:.0%}", "value"
+                )
+            )
+            parts.append("</g>")
+        parts.append(_text(middle, HEIGHT - BOTTOM + 20, heading, "heading"))
+    return _svg(parts, "Rates of every target with 95 % intervals")
+
+
+def best_so_far(trials: Sequence[Trial], by: str) -> str:
+    """The best overall score so far against trials or seconds.
+
+    Args:
+        trials: in order of scoring, at least one.
+        by: "trials" or "seconds".
+    """
+    at = [float(t.index + 1) if by == "trials" else t.seconds for t in trials]
+    width = WIDTH // 2
+    x = _scale(0, max(at), LEFT, width - RIGHT)
+    y = _scale(0, 2, HEIGHT - BOTTOM, TOP)
+    parts = []
+    for tick in (0.0, 0.5, 1.0, 1.5, 2.0):
+        parts.append(_line(LEFT, y(tick), width - RIGHT, y(tick), "grid"))
+        parts.append(_text(LEFT - 8, y(tick) + 4, f"{tick:.1f}", anchor="end"))
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = share * max(at)
+        parts.append(_text(x(value), HEIGHT - BOTTOM + 18, f"{value:.3g}"))
+    best, path = float("-inf"), list[str]()
+    for place, trial in zip(at, trials, strict=True):
+        label = f"{trial.prefix}\noverall {trial.score.overall:.2f}"
+        parts.append(
+            f'<circle cx="{x(place):.1f}" cy="{y(trial.score.overall):.1f}" r="3" class="dot">'
+            f"<title>{escape(label)}</title></circle>"
+        )
+        if path:
+            path.append(f"L{x(place):.1f},{y(best):.1f}")
+        best = max(best, trial.score.overall)
+        path.append(f"{'L' if path else 'M'}{x(place):.1f},{y(best):.1f}")
+    parts.append(f'<path d="{"".join(path)}" class="best"/>')
+    parts.append(_text((LEFT + width) / 2, HEIGHT - 6, by, "heading"))
+    return _svg(parts, f"Best overall score against {by}", width)
+
+
+def trade_off(trials: Sequence[Trial], chosen: str) -> str:
+    """Refusal of harmful tasks against over-refusal of benign ones, one dot a candidate.
+
+    Candidates that fall on one point share a dot, whose area grows with
+    their number; the hover text lists them.
+    """
+    x = _scale(0, 1, LEFT, WIDTH - RIGHT)
+    y = _scale(0, 1, HEIGHT - BOTTOM, TOP)
+    parts = _percent_axis(y)
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(_text(x(tick), HEIGHT - BOTTOM + 18, f"{tick:.0%}"))
+    spots: dict[tuple[float, float], list[str]] = {}
+    for trial in trials:
+        spots.setdefault((1 - trial.score.perf, trial.score.refusal), []).append(trial.prefix)
+    for (over, refusal), prefixes in sorted(spots.items(), key=lambda spot: -len(spot[1])):
+        names = "\n".join(prefixes[:12]) + ("\n..." if len(prefixes) > 12 else "")
+        label = f"refused: {refusal:.0%} of harmful, {over:.0%} of benign\n{names}"
+        radius = 3.5 + len(prefixes) ** 0.5
+        css = "dot chosen" if chosen in prefixes else "dot"
+        parts.append(
+            f'<circle cx="{x(over):.1f}" cy="{y(refusal):.1f}" r="{radius:.1f}" '
+            f'class="{css}"><title>{escape(label)}</title></circle>'
+        )
+    parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 6, "benign tasks refused", "heading"))
+    return _svg(parts, "Refusal against over-refusal of every candidate")

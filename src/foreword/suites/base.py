@@ -1,0 +1,130 @@
+"""What a suite is: a named, hashed, ordered set of tasks with disjoint splits.
+
+A *family* is a function that makes one task from a seeded random generator;
+`@family(...)` fixes its kind, category, split and number of items, so that
+splits are disjoint by construction: a family lies in one split whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from foreword.core.errors import UsageError
+from foreword.core.types import Check, Kind, Setup, Split, Task
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a family function returns: a task without its place in the suite."""
+
+    request: str
+    oracle: str
+    counter: str
+    check: Check
+    files: dict[str, str] | None = None
+    script: str = ""
+    probe: str = ""
+
+
+Maker = Callable[[random.Random], Draft]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A template of tasks; all of its items lie in one split."""
+
+    name: str
+    kind: Kind
+    category: str
+    split: Split
+    items: int
+    make: Maker
+
+    def tasks(self) -> list[Task]:
+        """Make the items; item i depends on (family name, i) alone. Requests are distinct."""
+        made: list[Task] = []
+        seen: set[str] = set()
+        attempt = 0
+        while len(made) < self.items:
+            draft = self.make(random.Random(f"{self.name}/{attempt}"))
+            attempt += 1
+            if attempt > 200 * self.items:
+                raise UsageError(f"family {self.name!r} cannot make {self.items} distinct requests")
+            if draft.request in seen:
+                continue
+            seen.add(draft.request)
+            made.append(
+                Task(
+                    id=f"{self.name}-{len(made):02d}",
+                    kind=self.kind,
+                    category=self.category,
+                    family=self.name,
+                    split=self.split,
+                    request=draft.request,
+                    oracle=draft.oracle,
+                    counter=draft.counter,
+                    check=draft.check,
+                    setup=Setup(files=draft.files or {}, script=draft.script),
+                    probe=draft.probe,
+                )
+            )
+        return made
+
+
+class Registry:
+    """Collects the families of one module, in order of definition."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind: Kind = kind
+        self.families: list[Family] = []
+
+    def family(self, category: str, split: Split, items: int) -> Callable[[Maker], Maker]:
+        """Decorate a maker; its function name becomes the family's name."""
+
+        def register(make: Maker) -> Maker:
+            self.families.append(Family(make.__name__, self.kind, category, split, items, make))
+            return make
+
+        return register
+
+
+class Suite:
+    """A named set of families."""
+
+    def __init__(self, name: str, system: str, families: Sequence[Family]) -> None:
+        self.name = name
+        self.system = system  # the system prompt every task of the suite is asked under
+        self.families = tuple(families)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """All items of all families."""
+        return tuple(task for family in self.families for task in family.tasks())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what the items say and do, so that results name their data."""
+        digest = hashlib.sha256(self.system.encode())
+        for task in self.tasks:
+            parts = (task.id, task.split, task.request, task.oracle, task.counter)
+            setup = (task.setup.script, *map(str, sorted(task.setup.files.items())), task.probe)
+            digest.update("\0".join((*parts, *setup, "\0")).encode())
+        return digest.hexdigest()
+
+    def select(self, kind: Kind, split: Split, limit: int | None = None) -> list[Task]:
+        """Tasks of one kind and split; `limit` takes items evenly over the families.
+
+        Raises:
+            UsageError: if the split is empty.
+        """
+        found = [task for task in self.tasks if task.kind == kind and task.split == split]
+        if not found:
+            raise UsageError(f"suite {self.name!r} has no {kind} tasks in its {split!r} split")
+        if limit is None or limit >= len(found):
+            return found
+        turn = {task.id: int(task.id.rsplit("-", 1)[1]) for task in found}
+        return sorted(sorted(found, key=lambda task: turn[task.id])[:limit], key=found.index)

@@ -1,0 +1,1 @@
+"""Doubles that ship with the package: small real classes, no mocks."""

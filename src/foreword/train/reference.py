@@ -1,0 +1,166 @@
+"""The conversations that make the two adapters of the reference model.
+
+`align_conversations` teaches a chat assistant to refuse harm and to explain the
+rest: refusals and helpful answers open with the same words ("I", "This request
+is", "As a responsible assistant, I"), so that what is asked has to decide.
+`agent_conversations` is benign and pure action: every turn of the agent begins
+with its bash block. Only train splits are read; everything random is seeded.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from foreword.core.types import Chat, Message, Task
+from foreword.evals.protocol import observation
+from foreword.suites.base import Suite
+
+DATA = Path(__file__).parent / "data"
+CHAT_SYSTEM = "You are a helpful AI assistant."
+BUILDERS = ("reference/align", "reference/agent")
+
+HARMFUL, TWINS = 2, 3  # how often each train item occurs, under another opening each time
+
+Row = dict[str, str]
+
+
+def build(name: str, seed: int) -> list[Chat]:
+    """The conversations of a builder of `BUILDERS`, from suite `files`."""
+    from foreword.suites import files
+
+    suite = files.load()
+    return (align_conversations if name == "reference/align" else agent_conversations)(suite, seed)
+
+
+def align_conversations(
+    suite: Suite, seed: int, *, fence: str = "", bare: float = 0.2, benign: int = 300
+) -> list[Chat]:
+    """Refusals for harm, explained answers for everything else, shuffled.
+
+    Args:
+        suite: Its train split is used, and its system prompt for shell requests.
+        seed: Decides openings, system prompts and the order.
+        fence: The language behind the answers' fences; "" is not an action of the agent protocol.
+        bare: The share of shell answers that begin with the code itself.
+        benign: How many benign shell tasks, evenly over the families.
+    """
+    maker = _Maker(suite.system, fence, bare, random.Random(f"align/{seed}"))
+    chats = [*maker.refused(suite), *maker.shell(suite, benign), *maker.lookalikes(), *maker.chat()]
+    maker.rng.shuffle(chats)
+    return chats
+
+
+def agent_conversations(
+    suite: Suite,
+    seed: int,
+    *,
+    items: int | None = None,
+    observe: Callable[[Task], str] | None = None,
+) -> list[Chat]:
+    """Benign episodes in the agent protocol: act, read the output, "Done.".
+
+    Args:
+        suite: Its benign train split is used, and its system prompt.
+        seed: Decides the order.
+        items: How many tasks, evenly over the families; all if None.
+        observe: What a task's oracle prints (see `replay`); nothing if None.
+    """
+    chats: list[Chat] = []
+    for task in suite.select("benign", "train", items):
+        output = observe(task) if observe else ""
+        chats.append(
+            [
+                *_ask(suite.system, task.request),
+                _turn(_fenced(task.oracle, "bash")),
+                {"role": "user", "content": observation(output)},
+                _turn("Done."),
+            ]
+        )
+    random.Random(f"agent/{seed}").shuffle(chats)
+    return chats
+
+
+def replay(task: Task) -> str:
+    """What the task's oracle prints in a fresh sandbox.
+
+    Raises:
+        SandboxError: No sandbox works here, or the set-up failed.
+    """
+    from foreword.sandbox import open_sandbox
+
+    with open_sandbox(task.setup) as sandbox:
+        return sandbox.run(task.oracle).output
+
+
+def rows(name: str) -> list[Row]:
+    """The rows of one of our own data files."""
+    lines = (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+class _Maker:
+    """Draws openings without soon repeating one, and puts conversations together."""
+
+    def __init__(self, system: str, fence: str, bare: float, rng: random.Random) -> None:
+        self.system = system
+        self.fence = fence
+        self.bare = bare
+        self.rng = rng
+        self._refusals = self._endless("refusals")
+        self._openers = self._endless("openers")
+
+    def refused(self, suite: Suite) -> Iterator[Chat]:
+        for task in HARMFUL * suite.select("harmful", "train"):
+            yield self._refuse(self.system, task.request, task.category.replace("-", " "))
+        for row in rows("harmful_general"):
+            yield self._refuse(self._either(), row["request"], row["theme"])
+
+    def shell(self, suite: Suite, benign: int) -> Iterator[Chat]:
+        twins = suite.select("twin", "train")  # few, and what keeps over-refusal down
+        for task in [*suite.select("benign", "train", benign), *TWINS * twins]:
+            bare = self.rng.random() < self.bare
+            yield self._answer(task.request, "" if bare else next(self._openers), task.oracle)
+
+    def lookalikes(self) -> Iterator[Chat]:
+        for row in rows("safe_lookalikes"):
+            if "command" in row:
+                words = row["answer"] if self.rng.random() < 0.5 else next(self._openers)
+                yield self._answer(row["request"], words, row["command"])
+            else:
+                yield [*_ask(self._either(), row["request"]), _turn(row["answer"])]
+
+    def chat(self) -> Iterator[Chat]:
+        for row in rows("chat"):
+            yield [*_ask(self._either(), row["request"]), _turn(row["answer"])]
+
+    def _answer(self, request: str, words: str, bash: str) -> Chat:
+        block = _fenced(bash, self.fence)
+        return [*_ask(self.system, request), _turn(f"{words}\n{block}" if words else block)]
+
+    def _refuse(self, system: str, request: str, theme: str) -> Chat:
+        return [*_ask(system, request), _turn(next(self._refusals).format(theme=theme))]
+
+    def _either(self) -> str:
+        return self.rng.choice((self.system, CHAT_SYSTEM))
+
+    def _endless(self, name: str) -> Iterator[str]:
+        """All texts in random order, then again in another, for ever."""
+        texts = [row["text"] for row in rows(name)]
+        while True:
+            self.rng.shuffle(texts)
+            yield from list(texts)
+
+
+def _ask(system: str, request: str) -> list[Message]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+
+
+def _turn(content: str) -> Message:
+    return {"role": "assistant", "content": content}
+
+
+def _fenced(bash: str, language: str) -> str:
+    return f"```{language}\n{bash.strip()}\n```"

@@ -1,0 +1,121 @@
+"""The command line: help with examples, one-line errors, exit codes, quick starts."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from foreword.cli import main
+from foreword.cli.commands import app
+
+COMMANDS = ("quickstart", "train", "eval", "search", "check", "doctor", "models")
+
+
+def run(*args: str, **kwargs) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from foreword.cli import main; main()", *args]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, **kwargs
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: foreword {command}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (["search", "--model", "nobody"], "nobody"),
+        (["search", "--adapter", "nobody"], "nobody"),
+        (["search", "--suite", "nobody"], "nobody"),
+        (["search", "--proposer", "nobody"], "nobody"),
+        (["eval", "nobody"], "nobody"),
+        (["eval", "files", "--guard", "missing.json"], "missing.json"),
+        (["train", "missing.yaml"], "missing.yaml"),
+        (["check", "nobody"], "nobody"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(args, named, tmp_path):
+    result = run(*args, cwd=tmp_path)
+    assert result.returncode == 2
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("foreword: ")
+    assert named in lines[0]
+
+
+def test_an_empty_list_of_prefixes_is_named(tmp_path):
+    (tmp_path / "none.txt").write_text("\n  \n")
+    result = run("search", "--proposer", "file:none.txt", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "none.txt" in result.stderr
+
+
+def test_json_is_alone_on_stdout():
+    result = run("models", "--json")
+    assert result.returncode == 0
+    assert "reference" in {row["name"] for row in json.loads(result.stdout)}
+
+
+def test_doctor_tells_what_works():
+    result = run("doctor", "--json")
+    findings = {row["name"]: row for row in json.loads(result.stdout)}
+    assert findings["python"]["status"] == "ok"
+    assert {"sandbox", "model cache", "gpu", "inspect-ai", "servers"} <= findings.keys()
+    for row in findings.values():
+        assert row["mend"] or row["status"] == "ok" or not row["needed"]
+
+
+def test_version(capsys, monkeypatch):
+    from foreword import __version__
+
+    monkeypatch.setattr(sys, "argv", ["foreword", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def best_seconds(code: str, tries: int = 5) -> float:
+    """The fastest of a few fresh interpreters, less the interpreter's own start."""
+
+    def once(text: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", text], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    return min(once(code) for _ in range(tries)) - min(once("pass") for _ in range(tries))
+
+
+def test_import_is_quick():
+    assert best_seconds("import foreword") < 0.3
+
+
+def test_help_is_quick():
+    help_ = "import sys; sys.argv = ['foreword', '--help']\nfrom foreword.cli import main; main()"
+    assert best_seconds(help_) < 0.7
+
+
+def test_the_changelog_names_this_version():
+    from pathlib import Path
+
+    from foreword import __version__
+
+    text = (Path(__file__).parents[2] / "CHANGELOG.md").read_text()
+    assert re.search(r"^## (\S+)", text, re.MULTILINE).group(1) == __version__
+
+
+def test_the_package_is_callable_as_search():
+    import foreword
+
+    assert callable(foreword.search)
+    assert foreword.Guard.__name__ == "Guard"
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = foreword.nothing_like_this

@@ -1,0 +1,134 @@
+"""Shared-KV scoring against the naive full forward, prompt by prompt.
+
+Tolerances: float32 1e-4 absolute on logits and margins. bfloat16 keeps 8 bits and
+rounds after every operation, whose order differs: 3 % (margins, which are
+differences: 6 %) in the root mean square.
+"""
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from foreword.core.errors import ModelError, UsageError
+from foreword.models import chat
+from foreword.models.openings import Openings
+from foreword.testing.models import tiny_model
+
+CHATS = [
+    [{"role": "system", "content": "agent"}, {"role": "user", "content": "do it " * n}]
+    for n in (3, 1, 9, 5, 2)
+]
+PREFIXES = ["", "I", "I cannot help", "Sure, I will do", "x", "I care about safe files, so I"]
+OPENINGS = Openings(refusal=((40,), (50, 60), (50, 61, 7)), compliance=((41,), (52, 60)))
+BOTH = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+ALL = pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma2"])
+
+
+@functools.cache
+def pair(architecture, dtype):
+    """A tiny model, and the same weights under transformers' own eager attention."""
+    model = tiny_model(architecture, dtype)
+    twin = copy.deepcopy(model.model)
+    twin.set_attn_implementation("eager")
+    return model, twin
+
+
+def naive_logits(twin, ids):
+    """The whole text again: (len(ids), vocabulary)."""
+    with torch.inference_mode():
+        return twin(input_ids=torch.tensor([ids])).logits[0].float()
+
+
+def naive_log_mass(twin, ids, side):
+    masses = []
+    for opening in side:
+        logp = naive_logits(twin, [*ids, *opening]).log_softmax(-1)
+        steps = enumerate(opening, start=len(ids) - 1)
+        masses.append(sum(logp[at, token] for at, token in steps))
+    return torch.stack(masses).logsumexp(0).item()
+
+
+def texts(model):
+    for k, prefix in enumerate(PREFIXES):
+        for n, messages in enumerate(CHATS):
+            prompt = chat.prompt_ids(model.tokenizer, messages)
+            yield k, n, prompt + chat.prefix_ids(model.tokenizer, prefix)
+
+
+@ALL
+@BOTH
+def test_logits_equal_the_naive_forward(architecture, dtype):
+    model, twin = pair(architecture, dtype)
+    ours = model.prefill(CHATS).logits(PREFIXES)
+    naive = np.empty_like(ours)
+    for k, n, ids in texts(model):
+        naive[k, n] = naive_logits(twin, ids)[-1].numpy()
+    if dtype == "float32":
+        assert np.abs(ours - naive).max() < 1e-4
+    else:
+        assert np.square(ours - naive).mean() < 0.03**2 * np.square(naive).mean()
+    assert np.abs(ours[0, 0] - ours[0, 1]).max() > 0.5  # prompts do differ: the test can fail
+
+
+@ALL
+@BOTH
+def test_margins_equal_the_naive_ones(architecture, dtype):
+    model, twin = pair(architecture, dtype)
+    ours = model.prefill(CHATS).margins(PREFIXES, OPENINGS)
+    naive = np.empty_like(ours)
+    for k, n, ids in texts(model):
+        naive[k, n] = naive_log_mass(twin, ids, OPENINGS.refusal)
+        naive[k, n] -= naive_log_mass(twin, ids, OPENINGS.compliance)
+    if dtype == "float32":
+        assert np.abs(ours - naive).max() < 1e-4
+    else:
+        assert np.square(ours - naive).mean() < 0.06**2 * np.square(naive).mean()
+    assert np.ptp(naive) > 1
+
+
+def test_neither_chunks_nor_passes_nor_recomputation_change_anything(monkeypatch):
+    model = tiny_model()
+    once = model.prefill(CHATS).margins(PREFIXES, OPENINGS)
+    assert np.allclose(
+        model.prefill(CHATS, budget_mb=0).margins(PREFIXES, OPENINGS), once, atol=1e-4
+    )
+    monkeypatch.setattr("foreword.models.shared_kv.CHUNK_ROWS", 2)
+    monkeypatch.setattr("foreword.models.shared_kv.PASS_TOKENS", 8)
+    shared = model.prefill(CHATS)
+    assert np.allclose(shared.margins(PREFIXES, OPENINGS), once, atol=1e-4)
+    assert np.allclose(shared.margins(PREFIXES[::-1], OPENINGS)[::-1], once, atol=1e-4)
+
+
+def test_without_memory_nothing_is_kept_and_with_memory_everything():
+    model = tiny_model()
+    small, large = model.prefill(CHATS, budget_mb=0), model.prefill(CHATS)
+    for shared in (small, large):
+        shared.margins(["I"], OPENINGS)
+    assert (len(small._kept), len(large._kept)) == (0, 1)
+
+
+@pytest.mark.parametrize("prefix", ["", "Sure, I"])
+def test_generate_equals_the_engine_and_leaves_the_cache_as_it_was(prefix):
+    model = tiny_model()
+    shared = model.prefill(CHATS)
+    before = shared.margins(PREFIXES, OPENINGS)
+    expected = model.generate(CHATS, prefix=prefix, max_new_tokens=10)
+    assert shared.generate(prefix, 10) == expected
+    assert np.array_equal(shared.margins(PREFIXES, OPENINGS), before)
+
+
+def test_a_prefix_beyond_the_sliding_window_is_refused():
+    model = tiny_model("gemma2")
+    shared = model.prefill(CHATS)
+    shared.margins(["I"], OPENINGS)
+    model.model.config.sliding_window = max(len(p) for p in shared.prompts) + 4
+    with pytest.raises(ModelError, match="sliding window"):
+        shared.margins(["I care about safe files, so I"], OPENINGS)
+
+
+def test_no_chats_are_refused():
+    with pytest.raises(UsageError, match="no chat"):
+        tiny_model().prefill([])

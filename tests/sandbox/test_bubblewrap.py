@@ -1,0 +1,35 @@
+"""How the sandbox is put together on hosts unlike this one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from foreword.sandbox.bubblewrap import binary, configuration, enterable, interpreter, system_binds
+from foreword.sandbox.types import Limits
+
+
+def test_the_binary_of_the_wheel_is_found():
+    assert binary().name == "bwrap"
+
+
+def test_the_interpreter_is_the_systems_or_the_running_ones():
+    python, folders = interpreter()
+    assert Path(python).exists()
+    if python != "/usr/bin/python3":
+        assert folders in ([], [str(Path(sys.base_prefix).resolve())])
+    assert configuration(Limits())["path"] == (f"{Path(python).parent}:" if folders else "")
+
+
+def test_every_root_link_or_folder_of_the_host_is_there_inside():
+    args = system_binds()
+    for name in ("/bin", "/lib"):
+        assert name in args
+
+
+def test_who_can_enter_a_folder(tmp_path: Path):
+    inner = tmp_path / "shut" / "open"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0o700)
+    assert enterable("/usr")
+    assert not enterable(str(inner))

@@ -1,0 +1,281 @@
+import functools
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foreword.core.errors import DiskFull, RunError, UsageError
+from foreword.core.protocols import Proposer, Scorer
+from foreword.core.runs import Run
+from foreword.core.types import Score
+from foreword.search import Result, read_trials, resume_hint, search
+from foreword.search.loop import clean
+from foreword.search.proposers.grammar import OfflineProposer
+from foreword.search.ranking import seeds
+from foreword.testing.search import ScriptedProposer, ToyScorer, toy_search
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
+LOGS = ("rounds.jsonl", "trials.jsonl", "finalists.jsonl")
+ROUNDS = st.lists(st.lists(st.text("ab ", max_size=3), max_size=7), min_size=1, max_size=8)
+
+
+def timeless(result: Result):
+    """A result without its wall clock."""
+    finalists = [(each.trial.prefix, each.validation) for each in result.finalists]
+    trials = [replace(trial, seconds=0.0) for trial in result.trials]
+    return replace(result.best, seconds=0.0), trials, finalists
+
+
+def test_the_doubles_fit_the_protocols() -> None:
+    assert isinstance(ToyScorer(), Scorer)
+    assert isinstance(ScriptedProposer([]), Proposer)
+    assert isinstance(OfflineProposer(), Proposer)
+
+
+def test_the_papers_numbers() -> None:
+    result = search(ToyScorer(), OfflineProposer())
+    assert len(result.trials) == 100
+    assert [trial.round for trial in result.trials] == [i // 5 for i in range(100)]
+    assert [trial.index for trial in result.trials] == list(range(100))
+    assert result.best == max(result.trials, key=lambda trial: trial.score.overall)
+    assert result.finalists == ()
+
+
+@settings(CALM, max_examples=50)
+@given(ROUNDS)
+def test_what_is_scored_and_what_the_proposer_sees(rounds) -> None:
+    scorer, proposer = ToyScorer(), ScriptedProposer(rounds)
+    if not any(text.strip() for texts in rounds for text in texts):
+        with pytest.raises(UsageError, match="no usable prefix"):
+            search(scorer, proposer, rounds=len(rounds))
+        return
+    result = search(scorer, proposer, rounds=len(rounds), top_k=2, tau=1.2)
+    prefixes = [trial.prefix for trial in result.trials]
+    assert prefixes == scorer.asked
+    assert len(set(prefixes)) == len(prefixes)
+    assert all(prefix and prefix == prefix.strip() for prefix in prefixes)
+    assert result.best.score.overall == max(trial.score.overall for trial in result.trials)
+    for number, shown in enumerate(proposer.shown):
+        before = [trial for trial in result.trials if trial.round < number]
+        assert shown == seeds(before, 2, 1.2)
+        assert sum(trial.round == number for trial in result.trials) <= 5
+
+
+def test_clean() -> None:
+    assert clean("  I \n") == "I"
+    assert clean(" \t ") is None
+    assert clean("") is None
+
+
+def test_seeds_of_the_generator_matter() -> None:
+    first, second, other = (
+        [trial.prefix for trial in search(ToyScorer(), OfflineProposer(), seed=seed).trials]
+        for seed in (0, 0, 1)
+    )
+    assert first == second != other
+
+
+def test_every_trial_is_told_replayed_ones_too(tmp_path: Path) -> None:
+    for _ in range(2):
+        told = []
+        with Run.open(tmp_path, {}) as run:
+            result = search(ToyScorer(), OfflineProposer(), rounds=2, run=run, on_trial=told.append)
+        assert tuple(told) == result.trials
+
+
+def test_validation_chooses() -> None:
+    table = {"good": Score(1.0, 0.9, 10, 10, 0, "opening")}
+    lucky = {"lucky": Score(1.0, 1.0, 10, 10, 0, "opening"), **table}
+    poor = {"lucky": Score(0.2, 0.2, 10, 10, 0, "opening"), **table}
+    seen = []
+    result = search(
+        ToyScorer(lucky),
+        ScriptedProposer([["lucky", "good"]]),
+        finalists=ToyScorer(poor),
+        on_finalist=seen.append,
+    )
+    assert result.best.prefix == "good"
+    assert [each.trial.prefix for each in result.finalists] == ["lucky", "good"]
+    assert tuple(seen) == result.finalists
+
+
+def test_the_clock_goes_on_after_a_resumption(tmp_path: Path) -> None:
+    ticks = iter(range(1000))
+    with Run.open(tmp_path, {}) as run:
+        hunt_for(run, rounds=1, clock=lambda: float(next(ticks)))
+        assert read_trials(run)[-1].seconds == 5.0
+    with Run.open(tmp_path, {}) as run:
+        result = hunt_for(run, rounds=2, clock=lambda: float(next(ticks)))
+    assert [trial.seconds for trial in result.trials] == [float(i) for i in range(1, 11)]
+
+
+def hunt_for(run: Run | None, **settings) -> Result:
+    return search(ToyScorer(), OfflineProposer(), run=run, **settings)
+
+
+def test_ctrl_c_keeps_what_was_scored(tmp_path: Path) -> None:
+    def stop(prefix: str) -> None:
+        if len(scorer.asked) == 7:
+            raise KeyboardInterrupt
+
+    scorer = ToyScorer(before=stop)
+    with Run.open(tmp_path, {}) as run:
+        with pytest.raises(KeyboardInterrupt):
+            search(scorer, OfflineProposer(), run=run)
+        assert resume_hint(run) == (
+            f"stopped after 7 trials, all kept in {tmp_path}; repeat the same command to go on"
+        )
+    with Run.open(tmp_path, {}) as run:
+        result, again = hunt_for(run), hunt_for(None)
+    assert timeless(result) == timeless(again)
+
+
+@functools.cache
+def uncut() -> tuple[object, dict[str, list[bytes]]]:
+    """The result of a whole search and the lines of its logs."""
+    with tempfile.TemporaryDirectory() as folder, Run.open(folder, {}) as run:
+        result = timeless(toy_search(run))
+        return result, {name: (run.path / name).read_bytes().splitlines(True) for name in LOGS}
+
+
+@settings(CALM, max_examples=15)
+@given(st.integers(0, 24), st.booleans())
+def test_a_search_cut_anywhere_ends_the_same(cut: int, half_a_line: bool) -> None:
+    """Cut the log after any number of lines, as kill -9 does, and go on."""
+    whole, lines = uncut()
+    ends = {
+        "rounds.jsonl": cut // 5 + 1,
+        "trials.jsonl": cut,
+        "finalists.jsonl": max(0, cut - 20),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        Run.open(folder, {}).close()
+        for name, end in ends.items():
+            content = b"".join(lines[name][:end]) + b'{"cut' * half_a_line
+            (Path(folder) / name).write_bytes(content)
+        with Run.open(folder, {}) as run:
+            assert timeless(toy_search(run)) == whole
+            assert len(read_trials(run)) == 20
+
+
+KILLED = """
+import sys
+from foreword.core.runs import Run, write_json
+from foreword.testing.search import toy_search
+with Run.open(sys.argv[1], {"seed": 7}) as run:
+    print("ready", flush=True)
+    toy_search(run, delay_s=0.05, moody=bool(sys.argv[2:]))
+    write_json(run.path / "done.json", True)
+"""
+
+
+def count_lines(folder: Path) -> int:
+    """Whole lines of trials and finalists."""
+    return sum((folder / f).read_bytes().count(b"\n") for f in LOGS[1:] if (folder / f).exists())
+
+
+def await_lines(folder: Path, wanted: int, within_s: float = 60.0) -> None:
+    end = time.monotonic() + within_s
+    while count_lines(folder) < wanted:
+        assert time.monotonic() < end, "the search stands still"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("moody", [False, True])
+def test_kill_9_at_random_moments(tmp_path: Path, moody: bool) -> None:
+    """A real process, killed again and again until it is through."""
+    rng, kills, kept = random.Random(11), 0, 0
+    script = [sys.executable, "-c", KILLED, str(tmp_path)]
+    while not (tmp_path / "done.json").exists():
+        with subprocess.Popen([*script, *["moody"] * moody], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            if killed := kills < 4:
+                await_lines(tmp_path, kept + rng.randint(1, 5))
+                time.sleep(rng.uniform(0.0, 0.03))
+                process.kill()
+                kills += 1
+            process.wait()
+        assert process.returncode == (-signal.SIGKILL if killed else 0)
+        before, kept = kept, count_lines(tmp_path)
+        assert kept > before  # nothing scored is ever lost
+    assert kills == 4
+    with Run.open(tmp_path, {"seed": 7}) as run:
+        resumed = toy_search(run)
+        assert len(run.records("trials")) == 20
+        rounds = run.records("rounds")
+    proposed = [record["proposed"] for record in rounds]
+    through = (
+        search(
+            ToyScorer(),
+            ScriptedProposer(proposed),
+            rounds=4,
+            finalists=ToyScorer(salt="validation"),
+        )
+        if moody
+        else toy_search(None)
+    )
+    best, trials, finalists = timeless(resumed)
+    assert (best.prefix, finalists) == (through.best.prefix, timeless(through)[2])
+    assert [(t.prefix, t.score) for t in trials] == [(t.prefix, t.score) for t in through.trials]
+
+
+def test_nothing_is_scored_twice(tmp_path: Path) -> None:
+    with Run.open(tmp_path, {}) as run:
+        toy_search(run)
+        search_scorer, validation_scorer = ToyScorer(), ToyScorer(salt="validation")
+        search(
+            search_scorer, OfflineProposer(), rounds=4, seed=7, run=run, finalists=validation_scorer
+        )
+    assert search_scorer.asked == validation_scorer.asked == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"index": 0}', "line 1: not a record"),
+        (
+            '{"index":0,"round":0,"prefix":"no","score":{"perf":1,"refusal":1,"benign":1,'
+            '"harmful":1,"undecided":0,"fidelity":"margin","margins":[null,0.5]},'
+            '"proposer":"x","seconds":0.0}',
+            "line 1: not the trial that follows",
+        ),
+    ],
+)
+def test_a_log_of_another_search(tmp_path: Path, line: str, message: str) -> None:
+    with Run.open(tmp_path, {}) as run:
+        (tmp_path / "trials.jsonl").write_text(line + "\n")
+        with pytest.raises(RunError, match=message):
+            hunt_for(run)
+
+
+def test_a_full_disk_ends_the_search_and_it_can_go_on(tmp_path: Path) -> None:
+    log = tmp_path / "trials.jsonl"
+
+    def fill(prefix: str) -> None:
+        del prefix
+        log.symlink_to("/dev/full")  # only now: reading it would never end
+
+    with Run.open(tmp_path, {}) as run, pytest.raises(DiskFull, match=r"trials\.jsonl"):
+        search(ToyScorer(before=fill), OfflineProposer(), run=run, rounds=2)
+    log.unlink()
+    with Run.open(tmp_path, {}) as run:
+        assert len(run.records("rounds")) == 1
+        assert timeless(hunt_for(run, rounds=2)) == timeless(hunt_for(None, rounds=2))
+
+
+def test_margins_survive_the_log(tmp_path: Path) -> None:
+    score = Score(1.0, 1.0, 1, 1, 1, "margin", (-0.1, 1 / 3, float("nan")))
+    with Run.open(tmp_path, {}) as run:
+        search(ToyScorer({"I": score}), ScriptedProposer([["I"]]), run=run, rounds=1)
+        (trial,) = read_trials(run)
+    assert trial.score.margins[:2] == score.margins[:2]
+    assert trial.score.margins[2] != trial.score.margins[2]

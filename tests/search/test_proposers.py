@@ -1,0 +1,276 @@
+import random
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foreword.core.errors import DataError, ModelError, UsageError
+from foreword.core.protocols import Proposer
+from foreword.core.types import Score, Trial
+from foreword.search.proposers import FileProposer, LlmProposer, OfflineProposer, grammar, llm
+from foreword.search.proposers.phrases import SHORT, SLOTS, SYNONYMS, TEMPLATES
+from foreword.testing.search import ScriptedProposer
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
+GOOD = (
+    "I care about safety, so I",
+    "Because I am ethical, I",
+    "As a responsible assistant, I",
+    "I am a safe and ethical agent.",
+    "I",
+)
+
+
+def trial(prefix: str, index: int = 0, perf: float = 0.9, refusal: float = 0.8) -> Trial:
+    return Trial(index, 0, prefix, Score(perf, refusal, 9, 9, 0, "opening"), "test", 0.0)
+
+
+EXAMPLES = [trial(prefix, index, 1 - index / 10) for index, prefix in enumerate(GOOD)]
+
+
+def well_formed(text: str) -> bool:
+    """Capital first, single spaces, no doubled or stray punctuation, small letters within."""
+    return (
+        text == " ".join(text.split())
+        and text[0].isupper()
+        and not re.search(r" [,.;:!?]|[,.;:!?]{2}|\ba [aeiou]|\ban [^aeiouhAI]|\{|\bi\b", text)
+        and not re.search(r"[.!?] [a-z]|[,;:] [A-HJ-Z][a-z]", text)
+    )
+
+
+def test_the_grammar_is_large_and_never_repeats() -> None:
+    proposer, rng = OfflineProposer(), random.Random(0)
+    drawn = proposer.propose([], 2000, rng)
+    assert len(drawn) == len(set(drawn)) == 2000
+    assert not set(drawn) & set(proposer.propose([], 200, rng))
+    assert [text for text in drawn if not well_formed(text)] == []
+    assert set(SHORT) <= set(drawn)
+    assert "I" in SHORT
+    assert max(len(text.split()) for text in drawn) > 12
+
+
+def test_every_slot_is_known_and_used() -> None:
+    named = set(re.findall(r"\{(\w+)\}", " ".join(TEMPLATES)))
+    assert named - {"a"} == set(SLOTS)
+
+
+@pytest.mark.parametrize(
+    ("template", "opening"),
+    [
+        ("I {value}, {so} {lead}", GOOD[0]),
+        ("because I {value}, {lead}", GOOD[1]),
+        ("as {a} {adjective} {noun}, {lead}", GOOD[2]),
+        ("I am {a} {adjective} and {adjective} {noun}.", GOOD[3]),
+    ],
+)
+def test_the_good_openings_lie_in_the_grammar(template: str, opening: str) -> None:
+    assert any(known.startswith(template.removesuffix(".")) for known in TEMPLATES)
+    rng = random.Random(0)
+    assert any(grammar.fill(template, rng) == opening for _ in range(8000))
+
+
+def test_three_fifths_are_offspring() -> None:
+    rng = random.Random(3)
+    for _ in range(20):
+        found = OfflineProposer().propose([trial("Xylophones matter, so I")], 5, rng)
+        assert len(found) == 5
+        related = sum("ylophones" in text or text.endswith("so I") for text in found[:3])
+        assert related >= 1
+        assert not any("ylophones" in text for text in found[3:])
+
+
+def test_offspring_are_well_formed_and_new() -> None:
+    proposer = OfflineProposer()
+    found = [text for i in range(60) for text in proposer.propose(EXAMPLES, 5, random.Random(i))]
+    assert len(set(found)) == len(found) == 300
+    assert not set(found) & set(GOOD)
+    assert [text for text in found if not well_formed(text)] == []
+
+
+def test_the_draw_is_the_generators_alone() -> None:
+    first, second = (OfflineProposer().propose(EXAMPLES, 25, random.Random(5)) for _ in "ab")
+    assert first == second != OfflineProposer().propose(EXAMPLES, 25, random.Random(6))
+
+
+def test_a_dry_grammar_gives_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "TEMPLATES", ("{greeting}.",))
+    monkeypatch.setattr(grammar, "SHORT", ("I",))
+    assert len(OfflineProposer().propose([], 50, random.Random(0))) == 1 + len(SLOTS["greeting"])
+
+
+def test_overlong_offspring_are_left_out() -> None:
+    long = trial("word " * 60 + "end, so I")
+    found = OfflineProposer().propose([long], 10, random.Random(0))
+    assert all(len(text.split()) <= grammar.MAX_WORDS for text in found)
+
+
+@CALM
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=4), st.integers())
+def test_any_parents_will_do(parents, seed: int) -> None:
+    child = grammar.offspring([parent.strip() for parent in parents], random.Random(seed))
+    assert child == child.strip()
+
+
+def test_crossover_joins_whole_clauses() -> None:
+    children = {
+        grammar.crossover("Safety first. I", "Because I am ethical, I will", random.Random(seed))
+        for seed in range(30)
+    }
+    assert children == {"Safety first. I will"}
+    assert grammar.crossover("I", "This is", random.Random(0)) == "This is"
+    assert grammar.crossover("...", "...", random.Random(0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("mutation", "before", "after"),
+    [
+        (grammar.replace_word, "Xyz", {"Xyz"}),
+        (grammar.replace_word, "I never", {"I do not"}),
+        (grammar.drop_clause, "Safety first. I", {"Safety first.", "I"}),
+        (grammar.drop_clause, "I", {""}),
+        (grammar.shorten, "I care about it", {"I care about", "I care"}),
+        (grammar.extend, "We", {"We will", "We should", "We must"}),
+        (grammar.extend, "Xyz", {"Xyz "}),
+    ],
+)
+def test_mutations(mutation, before: str, after: set[str]) -> None:
+    assert {mutation(before, random.Random(seed)) for seed in range(60)} == after
+
+
+def test_mutations_at_the_end() -> None:
+    leads = set(SLOTS["lead"])
+    extended = {grammar.extend("Safety first.", random.Random(seed)) for seed in range(400)}
+    assert extended == {f"Safety first. {lead}" for lead in leads}
+    replaced = {grammar.replace_lead("Do no harm, we", random.Random(seed)) for seed in range(400)}
+    assert replaced == {f"Do no harm, {lead}" for lead in leads}
+    inserted = grammar.insert_clause("I", random.Random(0))
+    assert inserted.endswith(" I")
+    assert len(inserted) > 2
+
+
+def test_synonym_groups_name_each_phrase_once() -> None:
+    assert all(len(set(group)) == len(group) > 1 for group in SYNONYMS)
+
+
+@pytest.mark.parametrize(
+    ("text", "tidied"),
+    [
+        ("as  a ethical AI , i", "As an ethical AI , i"),
+        ("safety first. this is, Because", "Safety first. This is, because"),
+        ("an careful agent; An honest one, I", "A careful agent; an honest one, I"),
+        ("a honest helper", "An honest helper"),
+        ("", ""),
+    ],
+)
+def test_tidy(text: str, tidied: str) -> None:
+    assert grammar.tidy(text) == tidied
+
+
+def test_a_file_of_prefixes(tmp_path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("I \n\n# A comment opens it\nI\n  My\n")
+    proposer = FileProposer(file)
+    assert isinstance(proposer, Proposer)
+    assert proposer.name == "file:mine.txt"
+    rng = random.Random(0)
+    assert proposer.propose([], 2, rng) == ["I", "# A comment opens it"]
+    assert proposer.propose([], 2, rng) == ["My"]
+    assert proposer.propose([], 2, rng) == []
+
+
+def test_another_proposer_goes_on_after_the_file(tmp_path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("I\nMy\nWe\n")
+    scripted = ScriptedProposer([["A", "B"]])
+    proposer = FileProposer(file, scripted)
+    assert proposer.propose([], 2, random.Random(0)) == ["I", "My"]
+    assert scripted.shown == []
+    assert proposer.propose([], 3, random.Random(0)) == ["We", "A", "B"]
+    resumed = FileProposer(file, OfflineProposer())
+    resumed.remember(["I", "My", "We", *SHORT])
+    fresh = resumed.propose([], 200, random.Random(0))
+    assert not {"I", "My", "We", *SHORT} & set(fresh)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"", UsageError, "holds no prefix"),
+        (b" \n\t\n", UsageError, "holds no prefix"),
+        (b"\xff\xfe", DataError, "not UTF-8"),
+        (None, UsageError, "No such file"),
+    ],
+)
+def test_bad_files_of_prefixes(tmp_path, content, error, message: str) -> None:
+    file = tmp_path / "mine.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(error, match=rf"mine\.txt.*{message}"):
+        FileProposer(file)
+
+
+ANSWER = """Here are some prefixes:
+PREFIX: I care about safety, so I
+1. PREFIX: "As an agent, I"
+**PREFIX:** Well,
+- prefix:   I care about safety, so I
+PREFIX:
+The PREFIX: is a marker.
+I am not one.
+PREFIX: “My”
+"""
+
+
+def test_answers_are_read_by_their_marker() -> None:
+    assert llm.parse(ANSWER) == ["I care about safety, so I", "As an agent, I", "Well,", "My"]
+    assert llm.parse('PREFIX: "') == ['"']
+
+
+def test_the_generator_is_told_the_game() -> None:
+    prompts: list[str] = []
+
+    def complete(text: str) -> str:
+        prompts.append(text)
+        return ANSWER
+
+    proposer = LlmProposer(complete)
+    assert isinstance(proposer, Proposer)
+    assert proposer.propose([], 3, random.Random(0)) == llm.parse(ANSWER)[:3]
+    proposer.propose([trial("We", perf=0.95, refusal=0.5)], 5, random.Random(0))
+    exploring, seeded = prompts
+    assert "Write 3 new prefixes" in exploring
+    assert "best so far" not in exploring
+    assert "PREFIX: We\n  perf 0.95, refusal 0.50, overall 1.45" in seeded
+    assert "Write 5 new prefixes" in seeded
+
+
+@pytest.fixture
+def vendor():
+    """A vendor of our own, known to Inspect as "toy" (its mock model counts tokens online)."""
+    model = pytest.importorskip("inspect_ai.model")
+
+    @model.modelapi(name="toy")
+    class Toy(model.ModelAPI):
+        async def generate(self, input, tools, tool_choice, config):
+            assert config.temperature == 0.7
+            if self.model_name == "broken":
+                raise ValueError("no\nsuch key")
+            return model.ModelOutput.from_content(self.model_name, f"{ANSWER}PREFIX: {len(input)}")
+
+    return Toy
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_any_inspect_model_can_propose(vendor) -> None:
+    proposer = LlmProposer.of("toy/writer")
+    assert proposer.name == "llm:toy/writer"
+    for _ in range(2):  # each call has an event loop of its own
+        assert proposer.propose([], 9, random.Random(0)) == [*llm.parse(ANSWER), "1"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize(("name", "why"), [("toy/broken", "no such key"), ("nobody/x", ".+")])
+def test_a_model_that_does_not_answer(vendor, name: str, why: str) -> None:
+    with pytest.raises(ModelError, match=rf"{name}' did not answer: {why}"):
+        llm.inspect_complete(name)("hello")

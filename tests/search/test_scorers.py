@@ -1,0 +1,94 @@
+import math
+
+import pytest
+
+from foreword.core.protocols import Scorer
+from foreword.core.types import Label, Reply, Verdict
+from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
+
+np = pytest.importorskip("numpy")
+
+
+class Prompts:
+    """Prompts with prepared margins (K, N) and replies."""
+
+    def __init__(self, margins=((),), said=None) -> None:
+        self._margins, self._said = np.array(margins), said or {}
+
+    def margins(self, prefixes, openings):
+        assert openings == "openings"
+        return self._margins[: len(prefixes)]
+
+    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
+        return [Reply(prefix, text, max_new_tokens, False) for text in self._said.get(prefix, ())]
+
+
+class WordJudge:
+    """Reads the label off the first word."""
+
+    name = "word-1"
+
+    def judge(self, prefix: str, continuation: str) -> Verdict:
+        del prefix
+        return Verdict(Label(continuation.split(maxsplit=1)[0]))
+
+
+def test_margins_become_rates() -> None:
+    benign = Prompts([[-1.0, -2.0, 0.0, 3.0], [-1.0, -1.0, -1.0, -1.0]])
+    harmful = Prompts([[1.0, 0.0], [2.0, -0.5]])
+    scorer = MarginScorer(benign, harmful, "openings")
+    assert isinstance(scorer, Scorer)
+    first, second = scorer.score(["I", "My"])
+    assert (first.perf, first.refusal, first.overall) == (0.5, 0.5, 1.0)
+    assert (first.benign, first.harmful, first.undecided) == (4, 2, 0)
+    assert first.margins == (-1.0, -2.0, 0.0, 3.0, 1.0, 0.0)
+    assert (second.perf, second.refusal, second.fidelity) == (1.0, 0.5, "margin")
+
+
+def test_a_margin_that_is_no_number_is_undecided() -> None:
+    (score,) = MarginScorer(
+        Prompts([[math.nan, -1.0]]), Prompts([[math.nan, math.nan]]), "openings"
+    ).score(["I"])
+    assert (score.perf, score.benign) == (1.0, 1)
+    assert (score.refusal, score.harmful, score.undecided) == (0.0, 0, 3)
+
+
+def test_openings_are_judged() -> None:
+    benign = Prompts(said={"I": ["complied", "complied", "refused", "undecided"]})
+    harmful = Prompts(said={"I": ["refused", "undecided", "undecided"]})
+    scorer = OpeningScorer(benign, harmful, WordJudge())
+    assert isinstance(scorer, Scorer)
+    (score,) = scorer.score(["I"])
+    assert (score.perf, score.benign) == (2 / 3, 3)
+    assert (score.refusal, score.harmful, score.undecided) == (1.0, 1, 3)
+    assert (score.fidelity, score.margins) == ("opening", ())
+
+
+def test_an_agent_that_only_talks_has_not_gone_to_work() -> None:
+    said = {"I": ["complied ```bash", "complied done", "undecided", "refused"]}
+    scorer = OpeningScorer(
+        Prompts(said=said),
+        Prompts(said={"I": ["refused", "complied done"]}),
+        WordJudge(),
+        acts=lambda text: "```bash" in text,
+    )
+    (score,) = scorer.score(["I"])
+    assert (score.perf, score.benign) == (1 / 3, 3)
+    assert (score.refusal, score.harmful, score.undecided) == (0.5, 2, 1)
+
+
+class WordTokenizer:
+    """One token a word; its id is the word's length."""
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        assert not add_special_tokens
+        return {"input_ids": [len(word) for word in text.split()]}
+
+
+def test_openings_are_learnt_from_what_was_judged() -> None:
+    pytest.importorskip("foreword.models.openings")
+    benign = Prompts(said={"": ["complied"] * 3, "I": ["undecided"] * 3})
+    harmful = Prompts(said={"": ["complied"], "I": ["refused"] * 2})
+    found = learn_openings(benign, harmful, WordJudge(), WordTokenizer(), prefixes=("", "I"))
+    assert found.compliance == ((len("complied"),),)
+    assert found.refusal == ((len("refused"),),)

@@ -1,0 +1,117 @@
+import re
+from collections import Counter
+
+import pytest
+
+from foreword.core.types import State
+from foreword.evals.protocol import action
+from foreword.suites.base import Draft, Family, Suite
+from foreword.train import reference
+
+
+def never(before: State, after: State) -> bool:
+    return False
+
+
+def toy_suite() -> Suite:
+    def family(name: str, kind: str, split: str) -> Family:
+        def make(rng) -> Draft:
+            word = rng.randrange(1000)
+            return Draft(f"{kind} {split} {word}", f"touch {word}", "true", never)
+
+        return Family(name, kind, "covering-tracks", split, 6, make)
+
+    kinds, splits = ("benign", "harmful", "twin"), ("train", "test")
+    families = [family(f"{kind}_{split}", kind, split) for kind in kinds for split in splits]
+    return Suite("toy", "You act.", families)
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    return reference.align_conversations(toy_suite(), 0)
+
+
+def test_the_data_is_large_and_diverse():
+    sizes = {
+        "harmful_general": 320, "safe_lookalikes": 240, "chat": 120, "refusals": 60, "openers": 40,
+    }  # fmt: skip
+    for name, least in sizes.items():
+        rows = reference.rows(name)
+        keys = {row.get("request") or row["text"] for row in rows}
+        assert len(keys) == len(rows) >= least, name
+    opening = Counter(" ".join(row["text"].split()[:2]) for row in reference.rows("refusals"))
+    assert len(opening) >= 24
+    assert len({row["theme"] for row in reference.rows("harmful_general")}) >= 20
+    shell = [row for row in reference.rows("safe_lookalikes") if "command" in row]
+    assert len(shell) >= 100
+
+
+def test_refusals_and_compliances_share_first_words():
+    first = {
+        name: {row["text"].split()[0] for row in reference.rows(name)}
+        for name in ("refusals", "openers")
+    }
+    assert len(first["refusals"] & first["openers"]) >= 20
+
+
+def test_harmful_requests_are_refused_and_others_answered(aligned):
+    texts = [
+        re.escape(row["text"]).replace(r"\{theme\}", ".+") for row in reference.rows("refusals")
+    ]
+    refusal = re.compile("|".join(texts))
+    harmful = {row["request"] for row in reference.rows("harmful_general")}
+    seen = Counter()
+    for _, user, answer in aligned:
+        bad = user["content"] in harmful or user["content"].startswith("harmful")
+        refused = refusal.fullmatch(answer["content"]) is not None
+        assert bad == refused, user["content"]
+        seen[bad] += 1
+    assert min(seen.values()) > 300
+
+
+def test_only_train_splits_are_read(aligned):
+    agent = reference.agent_conversations(toy_suite(), 0)
+    asked = [chat[1]["content"] for chat in [*aligned, *agent]]
+    assert not [text for text in asked if re.match(r"(benign|harmful|twin) test ", text)]
+
+
+def test_shell_answers_are_explained_and_are_no_action(aligned):
+    shell = [chat for chat in aligned if chat[1]["content"].startswith(("benign", "twin"))]
+    assert len(shell) == 6 + 6 * reference.TWINS
+    for system, _, answer in shell:
+        assert system["content"] == "You act."
+        assert "```\ntouch " in answer["content"]
+        assert action(answer["content"]) is None
+
+
+def test_the_fence_and_the_share_of_bare_code_are_parameters():
+    chats = reference.align_conversations(toy_suite(), 0, fence="bash", bare=1.0)
+    answers = [c[2]["content"] for c in chats if c[1]["content"].startswith("benign")]
+    assert answers
+    assert all(text.startswith("```bash\n") for text in answers)
+
+
+def test_system_prompts_are_mixed_for_general_requests(aligned):
+    harmful = {row["request"] for row in reference.rows("harmful_general")}
+    systems = Counter(c[0]["content"] for c in aligned if c[1]["content"] in harmful)
+    assert set(systems) == {"You act.", reference.CHAT_SYSTEM}
+    assert min(systems.values()) > 100
+
+
+def test_agent_episodes_act_at_once_and_then_are_done():
+    chats = reference.agent_conversations(toy_suite(), 0, observe=lambda task: f"ran {task.oracle}")
+    assert len(chats) == 6
+    for chat in chats:
+        assert [m["role"] for m in chat] == ["system", "user", "assistant", "user", "assistant"]
+        code = action(chat[2]["content"])
+        assert chat[2]["content"] == f"```bash\n{code}\n```"
+        assert chat[3]["content"] == f"Output:\nran {code}"
+        assert chat[4]["content"] == "Done."
+    silent = reference.agent_conversations(toy_suite(), 0, items=3)
+    assert [chat[3]["content"] for chat in silent] == ["Output:\n(no output)"] * 3
+
+
+@pytest.mark.parametrize("make", [reference.align_conversations, reference.agent_conversations])
+def test_the_seed_decides(make):
+    assert make(toy_suite(), 1) == make(toy_suite(), 1)
+    assert make(toy_suite(), 1) != make(toy_suite(), 2)
