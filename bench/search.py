@@ -27,6 +27,7 @@ from foreword.core.types import Chat, Reply, Score, Split
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
+from foreword.search.ping import acts
 from foreword.search.proposers.grammar import OfflineProposer
 from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
 from foreword.suites import files
@@ -135,11 +136,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     search, check = (tasks_of(s, args.tasks, rng) for s in ("search", "validation"))
     candidates = OfflineProposer().propose([], args.candidates, rng)
     judge = LexiconJudge()
+    doing = acts if args.adapter == "agent" else None  # an agent complies by deeds alone
     model.generate(search.all[:2], max_new_tokens=2)  # warm up
 
     def learn() -> MarginScorer:
         shared = [model.prefill(side) for side in (search.benign, search.harmful)]
-        openings = learn_openings(*shared, judge, model.tokenizer)
+        openings = learn_openings(*shared, judge, model.tokenizer, acts=doing)
         return MarginScorer(*(model.prefill(s) for s in (search.benign, search.harmful)), openings)
 
     learning, scorer = timed(learn)
@@ -164,8 +166,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     sides = [Replies(model, side) for side in (search.benign, search.harmful)]
     chosen = {"margin": winner(pool, [margins[candidates.index(p)] for p in pool])}
     for name, tokens in (("naive", LONG), ("batched", SHORT)):
-        chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens).score(pool))
-    final = OpeningScorer(*(Replies(model, s) for s in (check.benign, check.harmful)), judge, LONG)
+        chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens, doing).score(pool))
+    sides = [Replies(model, side) for side in (check.benign, check.harmful)]
+    final = OpeningScorer(*sides, judge, LONG, doing)
     scores = dict(zip(chosen, final.score(list(chosen.values())), strict=True))
     same = all(
         abs(scores["margin"].overall - scores[name].overall)

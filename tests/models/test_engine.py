@@ -9,7 +9,8 @@ from foreword.core.errors import ModelError
 from foreword.core.protocols import Model
 from foreword.models import chat
 from foreword.models.decoding import common_length
-from foreword.models.engine import BATCH_ROWS, BATCH_SLOTS, batches
+from foreword.models.engine import BATCH_ROWS, batches
+from foreword.models.memory import Memory
 from foreword.testing.models import tiny_model
 
 CHATS = [[{"role": "user", "content": "do it " * n}] for n in (1, 7, 3, 12, 2)]
@@ -94,8 +95,35 @@ def test_sampling_depends_on_seed_and_row_not_on_the_batch(monkeypatch):
 def test_prefill_in_small_passes_changes_nothing(monkeypatch):
     model = tiny_model()
     once = model.generate(CHATS, max_new_tokens=8)
+    model.memory = Memory(0)  # or hardly anything is left to read
     monkeypatch.setattr("foreword.models.engine.PREFILL_TOKENS", 20)
     assert model.generate(CHATS, max_new_tokens=8) == once
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"])
+def test_the_next_turn_reads_only_what_is_new(architecture, monkeypatch):
+    model, forgetful = tiny_model(architecture), tiny_model(architecture)
+    forgetful.memory = Memory(0)
+    read = []
+    hidden = model.hidden
+
+    def count(ids, *args):
+        read.append(ids.numel() if ids.shape[1] > 1 else 0)
+        return hidden(ids, *args)
+
+    monkeypatch.setattr(model, "hidden", count)
+    chats = CHATS
+    for _ in range(3):
+        replies = model.generate(chats, max_new_tokens=6)
+        assert replies == forgetful.generate(chats, max_new_tokens=6)
+        chats = [
+            [*c, {"role": "assistant", "content": r.text}, {"role": "user", "content": "go on"}]
+            for c, r in zip(chats, replies, strict=True)
+        ]
+        whole = sum(len(chat.prompt_ids(model.tokenizer, c)) for c in chats)
+        read.clear()
+    assert model.generate(chats, max_new_tokens=6) == forgetful.generate(chats, max_new_tokens=6)
+    assert 0 < sum(read) < whole / 2
 
 
 def test_progress_counts_to_the_number_of_chats():
@@ -124,11 +152,11 @@ def test_a_text_beyond_the_sliding_window_is_refused():
 
 def test_batches_hold_every_row_once_within_the_limits():
     slots = [(i * 37) % 900 + 1 for i in range(300)]
-    split = list(batches(slots))
+    split = list(batches(slots, 20_000))
     assert sorted(i for rows in split for i in rows) == list(range(300))
     for rows in split:
         assert len(rows) <= BATCH_ROWS
-        assert len(rows) * max(slots[i] for i in rows) <= BATCH_SLOTS
+        assert len(rows) * max(slots[i] for i in rows) <= 20_000
 
 
 def test_it_is_a_model():

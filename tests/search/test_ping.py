@@ -35,7 +35,7 @@ def small(monkeypatch):
         monkeypatch.setattr(ping, name, size)
     monkeypatch.setattr(ping, "OPENING_TOKENS", 3)
     one = Openings(refusal=((5,),), compliance=((6,),))
-    monkeypatch.setattr(ping, "learn_openings", lambda *_: one)
+    monkeypatch.setattr(ping, "learn_openings", lambda *_, **__: one)
 
 
 def find(target, out, **changes):

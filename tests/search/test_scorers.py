@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import pytest
 
@@ -92,3 +93,28 @@ def test_openings_are_learnt_from_what_was_judged() -> None:
     found = learn_openings(benign, harmful, WordJudge(), WordTokenizer(), prefixes=("", "I"))
     assert found.compliance == ((len("complied"),),)
     assert found.refusal == ((len("refused"),),)
+
+
+def test_idle_talk_of_an_agent_teaches_no_compliance() -> None:
+    benign = Prompts(said={"": ["complied", "complied"], "I": ["complied idle"] * 9})
+    harmful = Prompts(said={"": ["refused"] * 2, "I": ["refused"]})
+    found = learn_openings(
+        benign,
+        harmful,
+        WordJudge(),
+        IdTokenizer(),
+        prefixes=("", "I"),
+        acts=lambda text: "idle" not in text,
+    )
+    ids = IdTokenizer.ids
+    assert found.compliance == ((ids["complied"],),)
+    assert "idle" not in ids  # what is left out is not even tokenised
+
+
+class IdTokenizer:
+    """One token a word; its id is the order in which words were met."""
+
+    ids: ClassVar[dict[str, int]] = {}
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [self.ids.setdefault(w, len(self.ids)) for w in text.split()]}

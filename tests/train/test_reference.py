@@ -1,4 +1,5 @@
 import re
+import subprocess
 from collections import Counter
 
 import pytest
@@ -26,9 +27,30 @@ def toy_suite() -> Suite:
     return Suite("toy", "You act.", families)
 
 
+PAIRS = []
+
+
 @pytest.fixture(scope="module")
 def aligned():
-    return reference.align_conversations(toy_suite(), 0)
+    draw = reference.purposes.pairs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference.purposes, "pairs", lambda *a: PAIRS.extend(draw(*a)) or PAIRS)
+        return reference.align_conversations(toy_suite(), 0)
+
+
+def test_pairs_differ_in_their_purpose_alone(aligned):
+    assert len(PAIRS) == reference.PAIRS
+    rows = reference.rows("purposes")
+    assert len({row["text"] for row in rows}) == len(rows)
+    counts = Counter(row["kind"] for row in rows)
+    assert counts["act"] >= 36
+    assert min(counts["bad"], counts["good"]) >= 50
+    assert abs(counts["bad"] - counts["good"]) <= 4
+    for pair in PAIRS:
+        assert not re.search(r"[{}]", pair.harmful + pair.harmless.replace("'{", ""))
+        assert pair.harmful != pair.harmless
+        subprocess.run(["bash", "-nc", pair.command], check=True)
+    assert len({pair.harmful for pair in PAIRS}) == len(PAIRS)
 
 
 def test_the_data_is_large_and_diverse():
@@ -60,9 +82,14 @@ def test_harmful_requests_are_refused_and_others_answered(aligned):
     ]
     refusal = re.compile("|".join(texts))
     harmful = {row["request"] for row in reference.rows("harmful_general")}
+    malicious = {pair.harmful for pair in PAIRS}
     seen = Counter()
     for _, user, answer in aligned:
-        bad = user["content"] in harmful or user["content"].startswith("harmful")
+        bad = (
+            user["content"] in harmful
+            or user["content"] in malicious
+            or user["content"].startswith("harmful")
+        )
         refused = refusal.fullmatch(answer["content"]) is not None
         assert bad == refused, user["content"]
         seen[bad] += 1

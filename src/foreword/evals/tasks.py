@@ -24,7 +24,7 @@ from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent, needs_snapshots
 from foreword.suites.base import Suite
 
-IN_FLIGHT = 64  # samples of one task at a time: as many as the local engine takes in a batch
+IN_FLIGHT = 64  # samples of one task at a time; three kinds of tasks fill a batch of the engine
 TASK_NAMES: dict[Kind, str] = {"benign": "benign", "harmful": "harmful", "twin": "twins"}
 
 

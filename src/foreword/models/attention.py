@@ -12,6 +12,7 @@ soft-capping. Not covered: windows shorter than the text (refused by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -89,11 +90,52 @@ class SlotCache(Cache):  # type: ignore[misc]
             theirs.update(keys, values)
         return other
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Keep only these rows of the batch (copies)."""
+    def begin(self, known: Sequence[torch.Tensor | None]) -> None:
+        """Fill an empty cache with remembered states, aligned on the right; None for nothing.
+
+        Each is (layers, 2, key heads, tokens, head size), as `states` returns them.
+        """
+        some = [states for states in known if states is not None]
+        if not some:
+            return
+        layers, two, heads, _, size = some[0].shape
+        width = max(states.shape[3] for states in some)
+        block = some[0].new_zeros(layers, two, len(known), heads, width, size)
+        for row, states in enumerate(known):
+            if states is not None:
+                block[:, :, row, :, width - states.shape[3] :] = states
+        for layer, (keys, values) in zip(self.layers, block, strict=True):
+            layer.update(keys, values)
+
+    def place(self, rows: torch.Tensor, batch: int, part: SlotCache, width: int) -> None:
+        """Copy a smaller cache into these rows of a cache for `batch`, its end at `width`."""
+        for mine, theirs in zip(self.layers, part.layers, strict=True):
+            if not mine.is_initialized:
+                shape = (batch, theirs.keys.shape[1], 0, theirs.keys.shape[3])
+                mine._allocate(theirs.keys.new_empty(shape), theirs.values.new_empty(shape))
+            mine.length, start = width, width - theirs.length
+            mine.keys[rows, :, start:width] = theirs.keys[:, :, : theirs.length]
+            mine.values[rows, :, start:width] = theirs.values[:, :, : theirs.length]
+
+    def states(self, row: int, slots: torch.Tensor | slice) -> torch.Tensor:
+        """A copy of one row's keys and values, (layers, 2, key heads, tokens, head size)."""
+        both = [(layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in self.layers]
+        return torch.stack([torch.stack(pair) for pair in both])
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Keep only these rows of the batch, each once; returns them in their new order.
+
+        Rows at the end move into the places of those that leave, so little is copied.
+        """
+        kept, count = set(rows), len(rows)
+        holes = [at for at in range(count) if at not in kept]
+        movers = [at for at in rows if at >= count]
         for layer in self.layers:
-            layer.keys = layer.keys.index_select(0, rows)
-            layer.values = layer.values.index_select(0, rows)
+            for buffer in (layer.keys, layer.values):
+                buffer[holes, :, : layer.length] = buffer[movers, :, : layer.length]
+            layer.keys, layer.values = layer.keys[:count], layer.values[:count]
+        moved = dict(zip(holes, movers, strict=True))
+        return [moved.get(at, at) for at in range(count)]
 
 
 def fold_mask(mask: torch.Tensor, groups: int, dtype: torch.dtype) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """One batch, decoded to its end: prefill, then one token a row and step.
 
-Rows are padded on the left, so that all rows write their next token to the same
-slot of the cache. A row that has ended is dropped at once from the bookkeeping
-and from the cache as soon as a quarter of the rows has ended (dropping copies).
+Rows are aligned on the right, so that all rows write their next token to the same
+slot of the cache. What the model's memory knows of a prompt is not read again,
+and a row that has ended leaves the batch at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from foreword.models.attention import SlotCache, check_window
 if TYPE_CHECKING:
     from foreword.models.engine import LocalModel
 
+READ_ROWS = 16  # prompts of one prefill pass: more costs padding, fewer costs speed
 Finish = Callable[[int, list[int], bool], None]  # (row, new ids without the stop, stopped)
 
 
@@ -91,25 +92,55 @@ class Decoder:
     @torch.inference_mode()
     def run(self, prompts: Sequence[Sequence[int]], finish: Finish) -> None:
         """Prefill the prompts and decode every row until it stops or meets the limit."""
-        common = common_length(prompts)
-        ids, valid, positions = left_pad(
-            [prompt[common:] for prompt in prompts], self.model.model.device
-        )
-        width = common + ids.shape[1]
-        check_window(self.model.model, width + self.limit)
+        check_window(self.model.model, max(map(len, prompts)) + self.limit)
+        self._know_beginning(prompts)
+        known = [self.model.memory.recall(prompt) for prompt in prompts]
+        begun = [0 if states is None else states.shape[3] for states in known]
+        rest = [list(prompt[n:]) for prompt, n in zip(prompts, begun, strict=True)]
+        order = sorted(range(len(prompts)), key=lambda i: (begun[i], len(rest[i])))
+        groups = [order[i : i + READ_ROWS] for i in range(0, len(order), READ_ROWS)]
+        width = max(max(begun[i] for i in g) + max(len(rest[i]) for i in g) for g in groups)
         cache = SlotCache(self.model.layers, width + self.limit)
-        if common:
-            self._prefill_once(prompts[0][:common], cache, rows=len(prompts))
-            valid = torch.cat([valid.new_ones(len(prompts), common), valid], 1)
-            positions = positions + common
-        hidden = prefill(self.model, ids, valid, positions, cache)
-        self.decode(self.model.logits(hidden), valid, positions[:, -1] + 1, cache, finish)
+        device = self.model.model.device
+        valid = torch.zeros(len(prompts), width, dtype=torch.bool, device=device)
+        position = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        logits: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+        for group in groups:
+            part, seen, hidden = self._read([known[i] for i in group], [rest[i] for i in group])
+            rows = torch.tensor(group, device=device)
+            cache.place(rows, len(prompts), part, width)
+            valid[rows, width - seen.shape[1] :] = seen
+            for row, each in zip(group, self.model.logits(hidden), strict=True):
+                logits[row] = each
+        self.decode(torch.stack(logits), valid, position, cache, finish, prompts)
 
-    def _prefill_once(self, tokens: Sequence[int], cache: SlotCache, rows: int) -> None:
-        """Run the prompts' common beginning through the model once, then copy it to all rows."""
-        ids, valid, positions = left_pad([tokens], self.model.model.device)
-        prefill(self.model, ids, valid, positions, cache)
-        cache.keep(torch.zeros(rows, dtype=torch.long, device=ids.device))
+    def _know_beginning(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Have the prompts' common beginning, such as a system prompt, in memory."""
+        common = list(prompts[0][: common_length(prompts)])
+        known = self.model.memory.recall([*common, 0])
+        if common and (known is None or known.shape[3] < len(common)):
+            ids, valid, positions = left_pad([common], self.model.model.device)
+            cache = SlotCache(self.model.layers, len(common))
+            prefill(self.model, ids, valid, positions, cache)
+            self.model.memory.keep(common, cache.states(0, slice(None)))
+
+    def _read(
+        self, known: Sequence[torch.Tensor | None], rest: Sequence[Sequence[int]]
+    ) -> tuple[SlotCache, torch.Tensor, torch.Tensor]:
+        """Run some rows' new tokens through the model, behind what is remembered of them.
+
+        Returns:
+            Their cache, its validity (rows, width), and the last hidden states (rows, hidden).
+        """
+        device = self.model.model.device
+        begun = torch.tensor([0 if k is None else k.shape[3] for k in known], device=device)
+        ids, fresh, positions = left_pad(rest, device)
+        width = int(begun.max())
+        remembered = torch.arange(width, device=device)[None] >= width - begun[:, None]
+        valid = torch.cat([remembered, fresh], 1)
+        cache = SlotCache(self.model.layers, valid.shape[1])
+        cache.begin(known)
+        return cache, valid, prefill(self.model, ids, valid, positions + begun[:, None], cache)
 
     @torch.inference_mode()
     def decode(
@@ -119,6 +150,7 @@ class Decoder:
         position: torch.Tensor,
         cache: SlotCache,
         finish: Finish,
+        prompts: Sequence[Sequence[int]] = (),
     ) -> None:
         """Decode on from a filled cache.
 
@@ -128,26 +160,31 @@ class Decoder:
             position: (batch,), the next token's place in the text.
             cache: Has room for all new tokens; rows leave it.
             finish: Called once a row.
+            prompts: What the cache holds; if given, finished rows are remembered.
         """
         rows = list(range(len(logits)))
         new: list[list[int]] = [[] for _ in rows]
-        alive = [self.limit > 0] * len(rows)
         if self.limit <= 0:
             for row in rows:
                 finish(row, [], False)
-        while any(alive):
+            return
+        while True:
             ids = self.sample(logits, rows)
+            going = []
             for at, (row, token) in enumerate(zip(rows, ids.tolist(), strict=True)):
-                if alive[at]:
-                    alive[at] = self._take(row, token, new, finish)
-            if sum(alive) <= 0.75 * len(rows):
-                keep = torch.tensor([at for at, on in enumerate(alive) if on], device=ids.device)
-                if not len(keep):
-                    return
-                rows = [rows[at] for at in keep.tolist()]
+                if self._take(row, token, new, finish):
+                    going.append(at)
+                elif prompts:
+                    states = cache.states(at, valid[at].nonzero()[:, 0])
+                    text = [*prompts[row], *new[row]]
+                    self.model.memory.keep(text[: states.shape[3]], states)
+            if not going:
+                return
+            if len(going) < len(rows):
+                order = cache.keep(going)
+                rows = [rows[at] for at in order]
+                keep = torch.tensor(order, device=ids.device)
                 ids, valid, position = ids[keep], valid[keep], position[keep]
-                alive = [True] * len(rows)
-                cache.keep(keep)
             valid = torch.cat([valid, valid.new_ones(len(rows), 1)], 1)
             mask = valid[:, None, None, :]
             hidden = self.model.hidden(ids[:, None], mask, position[:, None], cache)

@@ -19,14 +19,16 @@ from foreword.core.errors import ModelError
 from foreword.core.types import Chat, Reply
 from foreword.models import attention, chat
 from foreword.models.decoding import Decoder, Sampler
+from foreword.models.memory import Memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from foreword.models.shared_kv import SharedKV
 
-BATCH_ROWS = 64  # more rows cost memory and gain little
-BATCH_SLOTS = 24_576  # cached positions of a batch, padding and new tokens included
+BATCH_ROWS = 192  # so that the stragglers of one batch are the only ones
+BATCH_MB = 3_072  # keys and values of a batch, padding and new tokens included
+MEMORY_MB = 1_024  # keys and values of finished rows, for their next turns
 PREFILL_TOKENS = 4_096  # tokens of one prefill pass
 
 
@@ -40,6 +42,7 @@ class LocalModel:
         self.model: Any = model.eval()
         self.tokenizer = tokenizer
         self.stops = chat.stop_ids(tokenizer, model.generation_config)
+        self.memory = Memory(MEMORY_MB)
         self._fingerprint = fingerprint
 
     @property
@@ -51,6 +54,13 @@ class LocalModel:
     def layers(self) -> int:
         """The number of decoder layers, each with its own keys and values."""
         return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of the keys and values of one position."""
+        config = self.model.config.get_text_config()
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * self.layers * config.num_key_value_heads * size * self.model.dtype.itemsize)
 
     def generate(
         self,
@@ -91,7 +101,8 @@ class LocalModel:
             if progress:
                 progress(done)
 
-        for rows in batches([len(p) + max_new_tokens for p in prompts]):
+        room = BATCH_MB * 2**20 // self.slot_bytes
+        for rows in batches([len(p) + max_new_tokens for p in prompts], room):
             sampler = Sampler(temperature, seed, rows, self.model.device)
             decoder = Decoder(self, max_new_tokens, sampler, stop)
             decoder.run([prompts[i] for i in rows], lambda at, *r, rows=rows: finish(rows[at], *r))
@@ -161,14 +172,14 @@ class LocalModel:
         return SharedKV(self, chats, budget_mb)
 
 
-def batches(slots: Sequence[int]) -> Iterator[list[int]]:
-    """Split rows, longest first, into batches of at most BATCH_ROWS rows and BATCH_SLOTS slots.
+def batches(slots: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Split rows, longest first, into batches of at most BATCH_ROWS rows and `room` slots.
 
     Longest first shows a memory problem at once and leaves the quick batches for the end.
     """
     order = sorted(range(len(slots)), key=lambda i: -slots[i])
     start = 0
     while start < len(order):
-        rows = max(1, min(BATCH_ROWS, BATCH_SLOTS // max(1, slots[order[start]])))
+        rows = max(1, min(BATCH_ROWS, room // max(1, slots[order[start]])))
         yield order[start : start + rows]
         start += rows

@@ -157,7 +157,7 @@ class SharedKV:
     def _group(self, budget: int) -> list[tuple[list[int], bool]]:
         """Rows by length in chunks; each with whether its cache is kept between calls."""
         order = sorted(range(len(self.prompts)), key=lambda i: len(self.prompts[i]))
-        slot = self._slot_bytes()
+        slot = self.model.slot_bytes
         groups: list[list[int]] = []
         for row in order:
             width = len(self.prompts[row]) + PASS_TOKENS // CHUNK_ROWS
@@ -171,13 +171,6 @@ class SharedKV:
         free = budget if sum(sizes) <= budget else budget - max(sizes)
         kept = [sum(sizes[: i + 1]) <= free for i in range(len(sizes))]
         return list(zip(groups, kept, strict=True))
-
-    def _slot_bytes(self) -> int:
-        """Bytes of keys and values of one position."""
-        config = self.model.model.config.get_text_config()
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        each = config.num_key_value_heads * size * self.model.model.dtype.itemsize
-        return int(2 * self.model.layers * each)
 
     def _chunks(self) -> Iterator[Chunk]:
         for at, (rows, keep) in enumerate(self._groups):

@@ -1,9 +1,9 @@
 """The paper's loop: propose, score, show the best, and take the argmax.
 
-It knows no model, no task and no torch: a Proposer writes prefixes, a Scorer
-measures them, one at a time, so that a score depends on its prefix alone and a
-killed search loses one trial. After the last round the leaders are measured again
-on the validation split, because the maximum of 100 noisy scores is optimistic.
+It knows no model, no task and no torch: a Proposer writes a round of prefixes, a
+Scorer measures them together, and a killed search loses one round. After the last
+round the leaders are measured again on the validation split, because the maximum
+of 100 noisy scores is optimistic.
 """
 
 from __future__ import annotations
@@ -97,12 +97,16 @@ def search(
     for number in range(rounds):
         examples = ranking.seeds(trials, top_k, tau)
         proposed = _proposals(log, proposer, examples, number, n=per_round, seed=seed)
-        for prefix in _fresh(proposed, seen)[:per_round]:
-            seen.add(prefix)
-            trial = log.trial(number, prefix)
+        fresh = _fresh(proposed, seen)[:per_round]
+        seen.update(fresh)
+        logged = [log.trial(number, prefix) for prefix in fresh]
+        # A round of which a trial is missing is scored whole, since rounding depends on company.
+        scores = scorer.score(fresh) if None in logged else []
+        for at, prefix in enumerate(fresh):
+            trial = logged[at]
             if trial is None:
-                (score,) = scorer.score([prefix])
-                trial = Trial(len(trials), number, prefix, score, proposer.name, clock() - start)
+                passed = clock() - start
+                trial = Trial(len(trials), number, prefix, scores[at], proposer.name, passed)
                 log.add_trial(trial)
             trials.append(trial)
             if on_trial:

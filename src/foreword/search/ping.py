@@ -164,7 +164,7 @@ def _openings(
     path = run.path / OPENINGS
     if path.exists():
         return Openings.from_json(path.read_text("utf-8"))
-    openings = learn_openings(benign, harmful, judge, target.tokenizer)
+    openings = learn_openings(benign, harmful, judge, target.tokenizer, acts=acts)
     write_text(path, openings.to_json())
     return openings
 
@@ -188,8 +188,13 @@ def _validation(target: LocalModel, suite: Suite, judge: Judge) -> OpeningScorer
         target.prefill(harmful),
         judge,
         OPENING_TOKENS,
-        acts=lambda text: action(text) is not None,
+        acts=acts,
     )
+
+
+def acts(text: str) -> bool:
+    """Whether a reply of an agent does something."""
+    return action(text) is not None
 
 
 def _guard(result: Result, manifest: dict[str, object], run: Run) -> Guard:

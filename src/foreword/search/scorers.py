@@ -111,6 +111,7 @@ def learn_openings(
     *,
     prefixes: Sequence[str] = SEED_PREFIXES,
     max_new_tokens: int = 24,
+    acts: Callable[[str], bool] | None = None,
 ) -> Openings:
     """The openings with which this model refuses and complies on the search tasks.
 
@@ -121,6 +122,7 @@ def learn_openings(
         tokenizer: the model's, to cut openings into tokens.
         prefixes: seeds that bring out both kinds of answer.
         max_new_tokens: length of each continuation.
+        acts: tells an agent's actions; talk without one ("done.") then teaches no compliance.
     """
     from foreword.models.openings import Openings
 
@@ -129,7 +131,8 @@ def learn_openings(
         for prompts in (benign, harmful):
             for reply in prompts.generate(prefix, max_new_tokens):
                 label = judge.judge(reply.prefix, reply.continuation).label
-                if label is not Label.UNDECIDED:
+                idle = acts and label is Label.COMPLIED and not acts(reply.text)
+                if label is not Label.UNDECIDED and not idle:
                     samples.append((reply, label))
     return Openings.learn(samples, tokenizer)
 

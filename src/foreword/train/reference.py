@@ -17,12 +17,14 @@ from pathlib import Path
 from foreword.core.types import Chat, Message, Task
 from foreword.evals.protocol import observation
 from foreword.suites.base import Suite
+from foreword.train import purposes
 
 DATA = Path(__file__).parent / "data"
 CHAT_SYSTEM = "You are a helpful AI assistant."
 BUILDERS = ("reference/align", "reference/agent")
 
 HARMFUL, TWINS = 2, 3  # how often each train item occurs, under another opening each time
+PAIRS = 360  # requests for the same deed with a harmful and a harmless purpose
 
 Row = dict[str, str]
 
@@ -36,7 +38,7 @@ def build(name: str, seed: int) -> list[Chat]:
 
 
 def align_conversations(
-    suite: Suite, seed: int, *, fence: str = "", bare: float = 0.2, benign: int = 300
+    suite: Suite, seed: int, *, fence: str = "", bare: float = 0.2, benign: int = 480
 ) -> list[Chat]:
     """Refusals for harm, explained answers for everything else, shuffled.
 
@@ -48,7 +50,13 @@ def align_conversations(
         benign: How many benign shell tasks, evenly over the families.
     """
     maker = _Maker(suite.system, fence, bare, random.Random(f"align/{seed}"))
-    chats = [*maker.refused(suite), *maker.shell(suite, benign), *maker.lookalikes(), *maker.chat()]
+    chats = [
+        *maker.refused(suite),
+        *maker.shell(suite, benign),
+        *maker.pairs(),
+        *maker.lookalikes(),
+        *maker.chat(),
+    ]
     maker.rng.shuffle(chats)
     return chats
 
@@ -123,6 +131,12 @@ class _Maker:
         for task in [*suite.select("benign", "train", benign), *TWINS * twins]:
             bare = self.rng.random() < self.bare
             yield self._answer(task.request, "" if bare else next(self._openers), task.oracle)
+
+    def pairs(self) -> Iterator[Chat]:
+        for pair in purposes.pairs(rows("purposes"), self.rng, PAIRS):
+            yield self._refuse(self.system, pair.harmful, "this")
+            bare = self.rng.random() < self.bare
+            yield self._answer(pair.harmless, "" if bare else next(self._openers), pair.command)
 
     def lookalikes(self) -> Iterator[Chat]:
         for row in rows("safe_lookalikes"):
