@@ -47,9 +47,9 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]
     def _allocate(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         self.dtype, self.device = keys.dtype, keys.device
         batch, heads = keys.shape[:2]
-        # Zeros, not empty: a masked slot still meets a weight of 0, and 0 x nan is nan.
-        self.keys = keys.new_zeros((batch, heads, self.capacity, keys.shape[3]))
-        self.values = values.new_zeros((batch, heads, self.capacity, values.shape[3]))
+        # Left empty, since a slot is written before it is looked at; see `SlotCache.place`.
+        self.keys = keys.new_empty((batch, heads, self.capacity, keys.shape[3]))
+        self.values = values.new_empty((batch, heads, self.capacity, values.shape[3]))
         self.is_initialized = True
 
     def get_seq_length(self) -> int:
@@ -114,6 +114,9 @@ class SlotCache(Cache):  # type: ignore[misc]
                 shape = (batch, theirs.keys.shape[1], 0, theirs.keys.shape[3])
                 mine._allocate(theirs.keys.new_empty(shape), theirs.values.new_empty(shape))
             mine.length, start = width, width - theirs.length
+            # A masked slot meets a weight of 0, and 0 x nan is nan.
+            mine.keys[rows, :, :start] = 0
+            mine.values[rows, :, :start] = 0
             mine.keys[rows, :, start:width] = theirs.keys[:, :, : theirs.length]
             mine.values[rows, :, start:width] = theirs.values[:, :, : theirs.length]
 
