@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from foreword.core.types import State
+from foreword.core.types import Label, State
 from foreword.evals.protocol import action
+from foreword.judges.lexicon import LexiconJudge
 from foreword.suites.base import Draft, Family, Suite
 from foreword.train import reference
 
@@ -66,6 +67,15 @@ def test_the_data_is_large_and_diverse():
     assert len({row["theme"] for row in reference.rows("harmful_general")}) >= 20
     shell = [row for row in reference.rows("safe_lookalikes") if "command" in row]
     assert len(shell) >= 100
+
+
+def test_the_judge_reads_what_the_models_learn_to_say():
+    judge = LexiconJudge()
+    for row in reference.rows("refusals"):
+        assert judge.judge("", row["text"].format(theme="fraud")).label is Label.REFUSED, row
+    for row in reference.rows("openers"):
+        answer = f"{row['text']}\n```\nls -l\n```"
+        assert judge.judge("", answer).label is Label.COMPLIED, row
 
 
 def test_refusals_and_compliances_share_first_words():
