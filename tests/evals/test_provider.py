@@ -21,6 +21,7 @@ from inspect_ai.solver import generate
 from foreword.core.errors import ConfigError
 from foreword.core.types import Chat, Message, Reply
 from foreword.defences.guard import Guard
+from foreword.evals.batching import MAX_BATCH
 from foreword.evals.provider import guard_messages, inspect_model, split_prefill
 
 
@@ -57,10 +58,11 @@ def _eval(model: Any, log_dir: Path, requests: Sequence[str], **options: Any) ->
 
 def test_concurrent_samples_share_batches(tmp_path: Path) -> None:
     engine = Shouter()
-    words = [f"word{index}" for index in range(70)]
-    log = _eval(inspect_model(engine), tmp_path, words, max_connections=128, max_tokens=7)
+    words = [f"word{index}" for index in range(200)]
+    log = _eval(inspect_model(engine), tmp_path, words, max_connections=256, max_tokens=7)
     assert {s.id: s.output.completion for s in log.samples} == {w: w.upper() for w in words}
-    assert sum(engine.batches) == 70 and len(engine.batches) <= 4 and max(engine.batches) == 64
+    assert sum(engine.batches) == 200 and len(engine.batches) <= 4
+    assert max(engine.batches) == MAX_BATCH < 200
     assert engine.settings[0]["max_new_tokens"] == 7
     assert log.eval.model == "foreword/local/shouter@1"
 

@@ -41,6 +41,11 @@ def test_decided() -> None:
     assert not decided(score(0, 1, benign=0))
 
 
+def test_nothing_decided_is_an_error_and_no_winner() -> None:
+    with pytest.raises(TooManyUndecided, match="none of 1 candidates"):
+        best(trials_of(score(1, 1, undecided=21)))
+
+
 @CALM
 @given(TRIALS)
 def test_best_is_the_argmax_and_the_first_of_equals(trials) -> None:
