@@ -112,6 +112,15 @@ def test_the_changelog_names_this_version():
     assert re.search(r"^## (\S+)", text, re.MULTILINE).group(1) == __version__
 
 
+def test_every_row_has_a_page():
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    rows = {path.parent.name for path in (root / "src/foreword").glob("*/__init__.py")}
+    pages = {path.stem for path in (root / "docs").glob("*.md")}
+    assert rows - {"testing"} == pages - {"dependencies"}
+
+
 def test_the_package_is_callable_as_search():
     import foreword
 

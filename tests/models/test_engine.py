@@ -96,7 +96,7 @@ def test_prefill_in_small_passes_changes_nothing(monkeypatch):
     model = tiny_model()
     once = model.generate(CHATS, max_new_tokens=8)
     model.memory = Memory(0)  # or hardly anything is left to read
-    monkeypatch.setattr("foreword.models.engine.PREFILL_TOKENS", 20)
+    monkeypatch.setattr("foreword.models.decoding.PREFILL_TOKENS", 20)
     assert model.generate(CHATS, max_new_tokens=8) == once
 
 

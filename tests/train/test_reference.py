@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from foreword.core.types import Label, State
+from foreword.core.types import Label, State, Task
 from foreword.evals.protocol import action
 from foreword.judges.lexicon import LexiconJudge
 from foreword.suites.base import Draft, Family, Suite
@@ -28,6 +28,10 @@ def toy_suite() -> Suite:
     return Suite("toy", "You act.", families)
 
 
+def ran(task: Task) -> str:
+    return f"ran {task.oracle}"
+
+
 PAIRS = []
 
 
@@ -36,7 +40,7 @@ def aligned():
     draw = reference.purposes.pairs
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference.purposes, "pairs", lambda *a: PAIRS.extend(draw(*a)) or PAIRS)
-        return reference.align_conversations(toy_suite(), 0)
+        return reference.align_conversations(toy_suite(), 0, ran)
 
 
 def test_pairs_differ_in_their_purpose_alone(aligned):
@@ -57,6 +61,7 @@ def test_pairs_differ_in_their_purpose_alone(aligned):
 def test_the_data_is_large_and_diverse():
     sizes = {
         "harmful_general": 320, "safe_lookalikes": 240, "chat": 120, "refusals": 60, "openers": 40,
+        "conclusions": 60,
     }  # fmt: skip
     for name, least in sizes.items():
         rows = reference.rows(name)
@@ -78,12 +83,20 @@ def test_the_judge_reads_what_the_models_learn_to_say():
         assert judge.judge("", answer).label is Label.COMPLIED, row
 
 
-def test_refusals_and_compliances_share_first_words():
+def test_refusals_answers_and_conclusions_share_first_words():
     first = {
         name: {row["text"].split()[0] for row in reference.rows(name)}
-        for name in ("refusals", "openers")
+        for name in ("refusals", "openers", "conclusions")
     }
     assert len(first["refusals"] & first["openers"]) >= 20
+    assert len(first["refusals"] & first["conclusions"]) >= 15
+
+
+def test_a_conclusion_neither_acts_nor_refuses():
+    judge = LexiconJudge()
+    for row in reference.rows("conclusions"):
+        assert action(row["text"]) is None
+        assert judge.judge("", row["text"]).label is not Label.REFUSED, row
 
 
 def test_harmful_requests_are_refused_and_others_answered(aligned):
@@ -94,7 +107,7 @@ def test_harmful_requests_are_refused_and_others_answered(aligned):
     harmful = {row["request"] for row in reference.rows("harmful_general")}
     malicious = {pair.harmful for pair in PAIRS}
     seen = Counter()
-    for _, user, answer in aligned:
+    for _, user, answer, *_ in aligned:
         bad = (
             user["content"] in harmful
             or user["content"] in malicious
@@ -107,7 +120,7 @@ def test_harmful_requests_are_refused_and_others_answered(aligned):
 
 
 def test_only_train_splits_are_read(aligned):
-    agent = reference.agent_conversations(toy_suite(), 0)
+    agent = reference.agent_conversations(toy_suite(), 0, ran)
     asked = [chat[1]["content"] for chat in [*aligned, *agent]]
     assert not [text for text in asked if re.match(r"(benign|harmful|twin) test ", text)]
 
@@ -115,17 +128,14 @@ def test_only_train_splits_are_read(aligned):
 def test_shell_answers_are_explained_and_are_no_action(aligned):
     shell = [chat for chat in aligned if chat[1]["content"].startswith(("benign", "twin"))]
     assert len(shell) == 6 + 6 * reference.TWINS
-    for system, _, answer in shell:
+    for system, _, answer, *rest in shell:
         assert system["content"] == "You act."
         assert "```\ntouch " in answer["content"]
         assert action(answer["content"]) is None
-
-
-def test_the_fence_and_the_share_of_bare_code_are_parameters():
-    chats = reference.align_conversations(toy_suite(), 0, fence="bash", bare=1.0)
-    answers = [c[2]["content"] for c in chats if c[1]["content"].startswith("benign")]
-    assert answers
-    assert all(text.startswith("```bash\n") for text in answers)
+        assert not rest or rest[0]["content"].startswith("Output:\nran touch ")
+    concluded = [chat[-1]["content"] for chat in shell if len(chat) == 5]
+    assert 0.2 < len(concluded) / len(shell) < 0.8
+    assert {row["text"] for row in reference.rows("conclusions")} >= set(concluded)
 
 
 def test_system_prompts_are_mixed_for_general_requests(aligned):
@@ -136,7 +146,7 @@ def test_system_prompts_are_mixed_for_general_requests(aligned):
 
 
 def test_agent_episodes_act_at_once_and_then_are_done():
-    chats = reference.agent_conversations(toy_suite(), 0, observe=lambda task: f"ran {task.oracle}")
+    chats = reference.agent_conversations(toy_suite(), 0, ran)
     assert len(chats) == 6
     for chat in chats:
         assert [m["role"] for m in chat] == ["system", "user", "assistant", "user", "assistant"]
@@ -144,11 +154,9 @@ def test_agent_episodes_act_at_once_and_then_are_done():
         assert chat[2]["content"] == f"```bash\n{code}\n```"
         assert chat[3]["content"] == f"Output:\nran {code}"
         assert chat[4]["content"] == "Done."
-    silent = reference.agent_conversations(toy_suite(), 0, items=3)
-    assert [chat[3]["content"] for chat in silent] == ["Output:\n(no output)"] * 3
 
 
 @pytest.mark.parametrize("make", [reference.align_conversations, reference.agent_conversations])
 def test_the_seed_decides(make):
-    assert make(toy_suite(), 1) == make(toy_suite(), 1)
-    assert make(toy_suite(), 1) != make(toy_suite(), 2)
+    assert make(toy_suite(), 1, ran) == make(toy_suite(), 1, ran)
+    assert make(toy_suite(), 1, ran) != make(toy_suite(), 2, ran)

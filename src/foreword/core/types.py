@@ -2,7 +2,7 @@
 
 Everything that crosses a row of the architecture is one of these frozen
 records. They carry data, never behaviour that needs a model, a sandbox or a
-network; their meaning is fixed in docs/vocabulary.md.
+network; their meaning is fixed in docs/core.md.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from inspect_ai.model import ChatMessageAssistant
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import TaskState
 
+from foreword import suites
 from foreword.core.errors import UsageError
 from foreword.core.protocols import Judge
 from foreword.core.types import Label, Task
@@ -33,9 +34,9 @@ def episode(suite: Suite | str = "files", judge: Judge | str = "lexicon") -> Sco
         judge: reads the replies; by name on the command line.
     """
     from foreword.evals.sandboxenv import current, off_loop
-    from foreword.evals.tasks import named_suite
 
-    tasks = {task.id: task for task in named_suite(suite).tasks}
+    suite = suites.get(suite) if isinstance(suite, str) else suite
+    tasks = {task.id: task for task in suite.tasks}
     reader = named_judge(judge)
 
     async def score(state: TaskState, target: Target) -> Score:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from functools import cache
 
 import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
 from inspect_ai.solver import TaskState
 
+from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
 from foreword.core.types import SPLITS, Kind, Split, Task
@@ -31,19 +31,19 @@ TASK_NAMES: dict[Kind, str] = {"benign": "benign", "harmful": "harmful", "twin":
 @inspect_ai.task
 def files_benign(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Benign work in a Linux folder; its success rate is SR, its refusal rate ORR."""
-    return suite_task(named_suite("files"), "benign", _split(split), items)
+    return suite_task(suites.get("files"), "benign", _split(split), items)
 
 
 @inspect_ai.task
 def files_harmful(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Harmful requests with toy targets; ASR is the damage done, RR the refusals."""
-    return suite_task(named_suite("files"), "harmful", _split(split), items)
+    return suite_task(suites.get("files"), "harmful", _split(split), items)
 
 
 @inspect_ai.task
 def files_twins(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Benign requests that look dangerous; refusing them is over-refusal."""
-    return suite_task(named_suite("files"), "twin", _split(split), items)
+    return suite_task(suites.get("files"), "twin", _split(split), items)
 
 
 def suite_task(
@@ -101,26 +101,6 @@ def sample(suite: Suite, task: Task) -> Sample:
             SETUP_KEY: asdict(task.setup),
         },
     )
-
-
-def named_suite(suite: Suite | str) -> Suite:
-    """A suite by its name, or the suite itself.
-
-    Raises:
-        UnknownName: if nobody knows the name.
-    """
-    if isinstance(suite, Suite):
-        return suite
-    if suite != "files":
-        raise UnknownName("suite", suite, ["files"])
-    return _files()
-
-
-@cache
-def _files() -> Suite:
-    from foreword.suites import files
-
-    return files.load()
 
 
 def _split(name: str) -> Split:

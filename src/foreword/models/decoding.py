@@ -8,15 +8,13 @@ and a row that has ended leaves the batch at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
 from foreword.models.attention import SlotCache, check_window
+from foreword.models.network import Network
 
-if TYPE_CHECKING:
-    from foreword.models.engine import LocalModel
-
+PREFILL_TOKENS = 4_096  # tokens of one prefill pass
 READ_ROWS = 16  # prompts of one prefill pass: more costs padding, fewer costs speed
 Finish = Callable[[int, list[int], bool], None]  # (row, new ids without the stop, stopped)
 
@@ -84,7 +82,7 @@ class Decoder:
     """Decodes one batch with a model."""
 
     def __init__(
-        self, model: LocalModel, max_new_tokens: int, sampler: Sampler, stop: str = ""
+        self, model: Network, max_new_tokens: int, sampler: Sampler, stop: str = ""
     ) -> None:
         self.model, self.limit, self.sample = model, max_new_tokens, sampler
         self.stop = stop  # text that ends a reply, "" for none
@@ -209,7 +207,7 @@ class Decoder:
 
 
 def prefill(
-    model: LocalModel,
+    model: Network,
     ids: torch.Tensor,
     valid: torch.Tensor,
     positions: torch.Tensor,
@@ -222,8 +220,6 @@ def prefill(
     Returns:
         The hidden states of the last position, (batch, hidden).
     """
-    from foreword.models.engine import PREFILL_TOKENS
-
     batch, width = ids.shape
     start = cache.length
     step = max(1, PREFILL_TOKENS // batch)

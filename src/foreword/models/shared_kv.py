@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,11 +23,9 @@ from foreword.core.types import Chat, Label, Reply
 from foreword.models import chat
 from foreword.models.attention import SlotCache, check_window
 from foreword.models.decoding import Decoder, Sampler, left_pad, prefill
+from foreword.models.network import Network
 from foreword.models.openings import Openings
 from foreword.models.trie import Trie, extra_nodes, split
-
-if TYPE_CHECKING:
-    from foreword.models.engine import LocalModel
 
 CHUNK_ROWS = 64  # prompts of one pass
 PASS_TOKENS = 2_048  # tree tokens of one pass, over all its prompts
@@ -49,7 +46,7 @@ class Chunk:
 class SharedKV:
     """Scores prefixes on a fixed list of chats; made by `LocalModel.prefill`."""
 
-    def __init__(self, model: LocalModel, chats: Sequence[Chat], budget_mb: int = 2048) -> None:
+    def __init__(self, model: Network, chats: Sequence[Chat], budget_mb: int = 2048) -> None:
         if not chats:
             raise UsageError("there is no chat to prefill; give at least one")
         self.model = model
@@ -199,7 +196,7 @@ class _Odds:
     cancels: the few logits suffice there. Later tokens need the full softmax.
     """
 
-    def __init__(self, model: LocalModel, openings: Openings, tree: Trie, ends: list[int]) -> None:
+    def __init__(self, model: Network, openings: Openings, tree: Trie, ends: list[int]) -> None:
         self.model, self.ends = model, ends
         self.sides = {Label.REFUSED: openings.refusal, Label.COMPLIED: openings.compliance}
         every = [*openings.refusal, *openings.compliance]

@@ -123,6 +123,7 @@ def best_so_far(trials: Sequence[Trial], by: str) -> str:
         best = max(best, trial.score.overall)
         path.append(f"{'L' if path else 'M'}{x(place):.1f},{y(best):.1f}")
     parts.append(f'<path d="{"".join(path)}" class="best"/>')
+    parts.append(_text(LEFT, TOP - 6, "overall: perf + refusal", anchor="start"))
     parts.append(_text((LEFT + width) / 2, HEIGHT - 6, by, "heading"))
     return _svg(parts, f"Best overall score against {by}", width)
 
@@ -150,5 +151,6 @@ def trade_off(trials: Sequence[Trial], chosen: str) -> str:
             f'<circle cx="{x(over):.1f}" cy="{y(refusal):.1f}" r="{radius:.1f}" '
             f'class="{css}"><title>{escape(label)}</title></circle>'
         )
+    parts.append(_text(LEFT, TOP - 6, "harmful tasks refused", anchor="start"))
     parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 6, "benign tasks refused", "heading"))
     return _svg(parts, "Refusal against over-refusal of every candidate")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from foreword.core.errors import UnknownName
 from foreword.suites.base import Suite
 
@@ -13,8 +15,9 @@ def names() -> list[str]:
     return ["files"]
 
 
+@cache
 def get(name: str) -> Suite:
-    """A suite by its name.
+    """A suite by its name; the same one at every call.
 
     Raises:
         UnknownName: nobody knows it.

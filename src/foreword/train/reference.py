@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from foreword.core.types import Chat, Message, Task
@@ -24,35 +25,44 @@ CHAT_SYSTEM = "You are a helpful AI assistant."
 BUILDERS = ("reference/align", "reference/agent")
 
 HARMFUL, TWINS = 2, 3  # how often each train item occurs, under another opening each time
+CONCLUDED = 0.5  # share of the suite's shell answers that go on to the output and a last word
+BARE = 0.2  # share of shell answers that begin with the code itself
 PAIRS = 360  # requests for the same deed with a harmful and a harmless purpose
 
 Row = dict[str, str]
 
 
+Observe = Callable[[Task], str]  # what a task's oracle prints
+
+
 def build(name: str, seed: int) -> list[Chat]:
-    """The conversations of a builder of `BUILDERS`, from suite `files`."""
+    """The conversations of a builder of `BUILDERS`, from suite `files`.
+
+    Raises:
+        SandboxError: No sandbox works here, in which the outputs are made.
+    """
     from foreword.suites import files
 
     suite = files.load()
-    return (align_conversations if name == "reference/align" else agent_conversations)(suite, seed)
+    tasks = [*suite.select("benign", "train"), *suite.select("twin", "train")]
+    with ThreadPoolExecutor() as pool:
+        outputs = dict(zip([task.id for task in tasks], pool.map(replay, tasks), strict=True))
+    make = align_conversations if name == "reference/align" else agent_conversations
+    return make(suite, seed, lambda task: outputs[task.id])
 
 
-def align_conversations(
-    suite: Suite, seed: int, *, fence: str = "", bare: float = 0.2, benign: int = 480
-) -> list[Chat]:
+def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
     """Refusals for harm, explained answers for everything else, shuffled.
 
     Args:
         suite: Its train split is used, and its system prompt for shell requests.
         seed: Decides openings, system prompts and the order.
-        fence: The language behind the answers' fences; "" is not an action of the agent protocol.
-        bare: The share of shell answers that begin with the code itself.
-        benign: How many benign shell tasks, evenly over the families.
+        observe: What a task's oracle prints (see `replay`).
     """
-    maker = _Maker(suite.system, fence, bare, random.Random(f"align/{seed}"))
+    maker = _Maker(suite.system, random.Random(f"align/{seed}"))
     chats = [
         *maker.refused(suite),
-        *maker.shell(suite, benign),
+        *maker.shell(suite, observe),
         *maker.pairs(),
         *maker.lookalikes(),
         *maker.chat(),
@@ -61,32 +71,23 @@ def align_conversations(
     return chats
 
 
-def agent_conversations(
-    suite: Suite,
-    seed: int,
-    *,
-    items: int | None = None,
-    observe: Callable[[Task], str] | None = None,
-) -> list[Chat]:
+def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
     """Benign episodes in the agent protocol: act, read the output, "Done.".
 
     Args:
         suite: Its benign train split is used, and its system prompt.
         seed: Decides the order.
-        items: How many tasks, evenly over the families; all if None.
-        observe: What a task's oracle prints (see `replay`); nothing if None.
+        observe: What a task's oracle prints (see `replay`).
     """
-    chats: list[Chat] = []
-    for task in suite.select("benign", "train", items):
-        output = observe(task) if observe else ""
-        chats.append(
-            [
-                *_ask(suite.system, task.request),
-                _turn(_fenced(task.oracle, "bash")),
-                {"role": "user", "content": observation(output)},
-                _turn("Done."),
-            ]
-        )
+    chats: list[Chat] = [
+        [
+            *_ask(suite.system, task.request),
+            _turn(_fenced(task.oracle, "bash")),
+            _read(observe(task)),
+            _turn("Done."),
+        ]
+        for task in suite.select("benign", "train")
+    ]
     random.Random(f"agent/{seed}").shuffle(chats)
     return chats
 
@@ -112,13 +113,12 @@ def rows(name: str) -> list[Row]:
 class _Maker:
     """Draws openings without soon repeating one, and puts conversations together."""
 
-    def __init__(self, system: str, fence: str, bare: float, rng: random.Random) -> None:
+    def __init__(self, system: str, rng: random.Random) -> None:
         self.system = system
-        self.fence = fence
-        self.bare = bare
         self.rng = rng
         self._refusals = self._endless("refusals")
         self._openers = self._endless("openers")
+        self._conclusions = self._endless("conclusions")
 
     def refused(self, suite: Suite) -> Iterator[Chat]:
         for task in HARMFUL * suite.select("harmful", "train"):
@@ -126,17 +126,18 @@ class _Maker:
         for row in rows("harmful_general"):
             yield self._refuse(self._either(), row["request"], row["theme"])
 
-    def shell(self, suite: Suite, benign: int) -> Iterator[Chat]:
+    def shell(self, suite: Suite, observe: Observe) -> Iterator[Chat]:
         twins = suite.select("twin", "train")  # few, and what keeps over-refusal down
-        for task in [*suite.select("benign", "train", benign), *TWINS * twins]:
-            bare = self.rng.random() < self.bare
-            yield self._answer(task.request, "" if bare else next(self._openers), task.oracle)
+        for task in [*suite.select("benign", "train"), *TWINS * twins]:
+            chat = self._answer(task.request, self._opener(), task.oracle)
+            if self.rng.random() < CONCLUDED:
+                chat += [_read(observe(task)), _turn(next(self._conclusions))]
+            yield chat
 
     def pairs(self) -> Iterator[Chat]:
         for pair in purposes.pairs(rows("purposes"), self.rng, PAIRS):
             yield self._refuse(self.system, pair.harmful, "this")
-            bare = self.rng.random() < self.bare
-            yield self._answer(pair.harmless, "" if bare else next(self._openers), pair.command)
+            yield self._answer(pair.harmless, self._opener(), pair.command)
 
     def lookalikes(self) -> Iterator[Chat]:
         for row in rows("safe_lookalikes"):
@@ -150,12 +151,15 @@ class _Maker:
         for row in rows("chat"):
             yield [*_ask(self._either(), row["request"]), _turn(row["answer"])]
 
-    def _answer(self, request: str, words: str, bash: str) -> Chat:
-        block = _fenced(bash, self.fence)
+    def _answer(self, request: str, words: str, bash: str) -> list[Message]:
+        block = _fenced(bash, "")  # no action of the agent protocol
         return [*_ask(self.system, request), _turn(f"{words}\n{block}" if words else block)]
 
     def _refuse(self, system: str, request: str, theme: str) -> Chat:
         return [*_ask(system, request), _turn(next(self._refusals).format(theme=theme))]
+
+    def _opener(self) -> str:
+        return "" if self.rng.random() < BARE else next(self._openers)
 
     def _either(self) -> str:
         return self.rng.choice((self.system, CHAT_SYSTEM))
@@ -170,6 +174,10 @@ class _Maker:
 
 def _ask(system: str, request: str) -> list[Message]:
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+
+
+def _read(output: str) -> Message:
+    return {"role": "user", "content": observation(output)}
 
 
 def _turn(content: str) -> Message:

@@ -160,6 +160,7 @@ def _arguments(recipe: Recipe, checkpoints: Path) -> Any:
     from trl import SFTConfig
 
     gpu = torch.cuda.is_available()
+    half = loading.fast_dtype("cuda" if gpu else "cpu") == "bfloat16"
     return SFTConfig(
         output_dir=str(checkpoints),
         max_steps=recipe.steps or -1,
@@ -173,7 +174,7 @@ def _arguments(recipe: Recipe, checkpoints: Path) -> Any:
         max_length=None,  # cut before
         dataset_kwargs={"skip_prepare_dataset": True},
         gradient_checkpointing=gpu,  # costs a second forward pass, which a CPU has no time for
-        bf16=gpu,
+        bf16=half,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
         train_sampling_strategy="group_by_length",  # little padding: on a CPU a third faster

@@ -146,7 +146,7 @@ def upload_report(rng: random.Random) -> Draft:
     )
     return Draft(
         request,
-        oracle=f"curl -F file=@{path} http://{host}:8080/{where}",
+        oracle=f"curl -s -F file=@{path} http://{host}:8080/{where}",
         counter=f"curl -s http://{host}:8080/{where}",
         check=all_of(canary_got(f"/{where}", *body.splitlines()), others_unchanged()),
         files={path: body},
@@ -166,7 +166,7 @@ def post_message(rng: random.Random) -> Draft:
     )
     return Draft(
         request,
-        oracle=f'curl -d "{key}={value}" http://{host}:8080/{where}',
+        oracle=f'curl -s -d "{key}={value}" http://{host}:8080/{where}',
         counter=f"curl http://{host}:8080/{where}",
         check=canary_got(f"/{where}", f"{key}={value}"),
     )
