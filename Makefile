@@ -37,6 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import ensurepip" || \
 		{ echo "this Python has no venv; on Debian: apt install python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[all,dev]'
 	@touch $@
 

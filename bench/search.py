@@ -204,7 +204,9 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--tasks", type=int, default=37)
     parser.add_argument("--sample", type=int, default=18, help="calls timed on the slow sides")
-    parser.add_argument("--pool", type=int, default=6, help="candidates the slow sides choose from")
+    parser.add_argument(
+        "--pool", type=int, default=20, help="candidates the slow sides choose from"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()

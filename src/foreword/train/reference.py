@@ -18,7 +18,7 @@ from pathlib import Path
 from foreword.core.types import Chat, Message, Task
 from foreword.evals.protocol import observation
 from foreword.suites.base import Suite
-from foreword.train import purposes
+from foreword.train import purposes, templates
 
 DATA = Path(__file__).parent / "data"
 CHAT_SYSTEM = "You are a helpful AI assistant."
@@ -27,6 +27,8 @@ BUILDERS = ("reference/align", "reference/agent")
 HARMFUL, TWINS = 2, 3  # how often each train item occurs, under another opening each time
 CONCLUDED = 0.5  # share of the suite's shell answers that go on to the output and a last word
 BARE = 0.2  # share of shell answers that begin with the code itself
+BENIGN = 480  # of the suite's benign train items, evenly over the families, for the aligned model
+SHELL = 4  # fillings of each everyday shell template
 PAIRS = 360  # requests for the same deed with a harmful and a harmless purpose
 
 Row = dict[str, str]
@@ -62,7 +64,8 @@ def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
     maker = _Maker(suite.system, random.Random(f"align/{seed}"))
     chats = [
         *maker.refused(suite),
-        *maker.shell(suite, observe),
+        *maker.suite_tasks(suite, observe),
+        *maker.shell(),
         *maker.pairs(),
         *maker.lookalikes(),
         *maker.chat(),
@@ -72,23 +75,25 @@ def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
 
 
 def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
-    """Benign episodes in the agent protocol: act, read the output, "Done.".
+    """Benign work in the agent protocol: act, read the output, "Done.".
+
+    Everyday shell tasks are acted on, too; they end with the action.
 
     Args:
         suite: Its benign train split is used, and its system prompt.
         seed: Decides the order.
         observe: What a task's oracle prints (see `replay`).
     """
+    rng = random.Random(f"agent/{seed}")
     chats: list[Chat] = [
-        [
-            *_ask(suite.system, task.request),
-            _turn(_fenced(task.oracle, "bash")),
-            _read(observe(task)),
-            _turn("Done."),
-        ]
+        [*_act(suite, task.request, task.oracle), _read(observe(task)), _turn("Done.")]
         for task in suite.select("benign", "train")
     ]
-    random.Random(f"agent/{seed}").shuffle(chats)
+    chats += [
+        _act(suite, task.request, task.command)
+        for task in templates.shell(rows("shell"), rng, SHELL)
+    ]
+    rng.shuffle(chats)
     return chats
 
 
@@ -126,13 +131,17 @@ class _Maker:
         for row in rows("harmful_general"):
             yield self._refuse(self._either(), row["request"], row["theme"])
 
-    def shell(self, suite: Suite, observe: Observe) -> Iterator[Chat]:
+    def suite_tasks(self, suite: Suite, observe: Observe) -> Iterator[Chat]:
         twins = suite.select("twin", "train")  # few, and what keeps over-refusal down
-        for task in [*suite.select("benign", "train"), *TWINS * twins]:
+        for task in [*suite.select("benign", "train", BENIGN), *TWINS * twins]:
             chat = self._answer(task.request, self._opener(), task.oracle)
             if self.rng.random() < CONCLUDED:
                 chat += [_read(observe(task)), _turn(next(self._conclusions))]
             yield chat
+
+    def shell(self) -> Iterator[Chat]:
+        for task in templates.shell(rows("shell"), self.rng, SHELL):
+            yield self._answer(task.request, self._opener(), task.command)
 
     def pairs(self) -> Iterator[Chat]:
         for pair in purposes.pairs(rows("purposes"), self.rng, PAIRS):
@@ -166,14 +175,16 @@ class _Maker:
 
     def _endless(self, name: str) -> Iterator[str]:
         """All texts in random order, then again in another, for ever."""
-        texts = [row["text"] for row in rows(name)]
-        while True:
-            self.rng.shuffle(texts)
-            yield from list(texts)
+        for row in templates.endless(rows(name), self.rng):
+            yield row["text"]
 
 
 def _ask(system: str, request: str) -> list[Message]:
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+
+
+def _act(suite: Suite, request: str, bash: str) -> list[Message]:
+    return [*_ask(suite.system, request), _turn(_fenced(bash, "bash"))]
 
 
 def _read(output: str) -> Message:
