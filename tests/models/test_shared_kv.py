@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from foreword.core.errors import ModelError, UsageError
-from foreword.models import chat
+from foreword.models import chat, shared_kv
 from foreword.models.openings import Openings
 from foreword.testing.models import tiny_model
 
@@ -25,6 +25,12 @@ PREFIXES = ["", "I", "I cannot help", "Sure, I will do", "x", "I care about safe
 OPENINGS = Openings(refusal=((40,), (50, 60), (50, 61, 7)), compliance=((41,), (52, 60)))
 BOTH = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 ALL = pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma2"])
+
+
+@pytest.fixture(autouse=True)
+def every_margin(monkeypatch):
+    """Random weights spread their mass over the whole vocabulary."""
+    monkeypatch.setattr(shared_kv, "LEAST_MASS", 0.0)
 
 
 @functools.cache
@@ -87,6 +93,20 @@ def test_margins_equal_the_naive_ones(architecture, dtype):
     else:
         assert np.square(ours - naive).mean() < 0.06**2 * np.square(naive).mean()
     assert np.ptp(naive) > 1
+
+
+def test_a_reply_that_begins_otherwise_has_no_margin(monkeypatch):
+    model, twin = pair("llama", "float32")
+    both = [*OPENINGS.refusal, *OPENINGS.compliance]
+    mass = np.empty((len(PREFIXES), len(CHATS)))
+    for k, n, ids in texts(model):
+        mass[k, n] = np.exp(naive_log_mass(twin, ids, both))
+    least = float(np.median(mass))
+    monkeypatch.setattr(shared_kv, "LEAST_MASS", least)
+    unknown = np.isnan(model.prefill(CHATS).margins(PREFIXES, OPENINGS))
+    clear = np.abs(mass / least - 1) > 1e-4
+    assert np.array_equal(unknown[clear], (mass < least)[clear])
+    assert 0 < unknown.sum() < unknown.size
 
 
 def test_neither_chunks_nor_passes_nor_recomputation_change_anything(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from foreword.core.types import Label, State, Task
 from foreword.evals.protocol import action
 from foreword.judges.lexicon import LexiconJudge
+from foreword.suites import files
 from foreword.suites.base import Draft, Family, Suite
 from foreword.train import reference, templates
 
@@ -101,17 +102,30 @@ def test_shell_templates_give_valid_commands_and_distinct_requests():
         subprocess.run(["bash", "-nc", task.command], check=True)
 
 
+HELD_OUT = (
+    r"cp \S+\.\S+ \S+\.\S+$",
+    r"cp \{file\} \{out\}",
+    r"rm [^-\s]\S* [^-\s]\S*$",
+    r"mkdir [^\"\s]+ [^-\s]\S*$",
+    r"mkdir -p \S+/",
+    r"cut -d, -f\d \S+ >",
+    r"(tail -n \S+ \S+|wc -w .*|sort -r \S+ >.*|sort -u.*|grep -[ci].*)$",
+    r"(tar -t|tar .* -C|gzip -d|chmod 444|chmod a-w).*$",
+)
+
+
 def test_the_training_data_asks_for_nothing_that_is_held_out():
     """No everyday command is that of a held-out family with other names."""
-    data = {row["command"] for name in ("shell", "purposes", "safe_lookalikes")
-            for row in reference.rows(name) if "command" in row}  # fmt: skip
-    held_out = (
-        r"cp \S+\.\S+ \S+\.\S+$", r"rm [^-\s]\S* [^-\s]\S*$", r"mkdir -p \S+/", r"tail -n \S+ \S+$", r"wc -w",
-        r"sort -r \S+ >", r"cut -d, -f\d \S+ >", r"tar -t", r"chmod (444|a-w)", r"grep -c",
-        r"cp \{file\} \{out\}", r"sort -u", r"tar .* -C", r"grep -i", r"gzip -d", r"mkdir [^\"\s]+ [^-\s]\S*$",
-    )  # fmt: skip
-    found = [(c, p) for c in data for p in held_out if re.match(p, c)]
+    rows = [
+        row for name in ("shell", "purposes", "safe_lookalikes") for row in reference.rows(name)
+    ]
+    data = {row["command"] for row in rows if "command" in row}
+    found = [(command, form) for command in data for form in HELD_OUT if re.match(form, command)]
     assert not found
+    splits = ("validation", "test")
+    oracles = {t.family: t.oracle for split in splits for t in files.load().select("benign", split)}
+    known = [o for o in oracles.values() if any(re.match(form, o) for form in HELD_OUT)]
+    assert len(known) >= 0.7 * len(oracles)  # the forms would notice
 
 
 def test_a_conclusion_neither_acts_nor_refuses():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +27,17 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON
 def emit(data: Any) -> None:
     """Print a result for programs."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command with exit code 130 and a line that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        for line in getattr(stop, "__notes__", ["stopped; repeat the same command to go on"]):
+            notes.print(line)
+        raise typer.Exit(130) from None
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from foreword.cli.app import JsonFlag, app, console, emit, notes
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible, notes
 from foreword.cli.options import Adapter, Model, load_target
 from foreword.cli.progress import progress_bar
 
@@ -41,7 +41,7 @@ def evaluate(
     loaded_suite = get(suite)
     loaded_guard = Guard.load(guard) if guard else None
     target = load_target(model, adapter)
-    with progress_bar("episodes") as bar:
+    with interruptible(), progress_bar("episodes") as bar:
         outcome = run(
             target,
             loaded_suite,

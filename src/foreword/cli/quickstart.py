@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreword.cli.app import JsonFlag, app, console, emit, notes
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible
 from foreword.cli.evaluate import print_figures
 from foreword.cli.options import Out, Seed, load_target
 from foreword.cli.progress import progress_bar
@@ -76,7 +76,7 @@ def quickstart(
 
     story = Story(get("files"))
     manifest = {"command": "quickstart", "items": items, "seed": seed, "suite": story.suite.digest}
-    with Run.open(out, manifest):
+    with interruptible(), Run.open(out, manifest):
         agent: LocalModel | None = None
         for name, adapter in TARGETS.items():
             with story.phase(f"{name}: loading"):
@@ -139,20 +139,15 @@ def _measure(
 def _search(agent: LocalModel, suite: Suite, out: Path, seed: int) -> Found:
     from foreword.search.ping import FINALISTS, find
 
-    try:
-        with progress_bar("searching a prefix", total=100 + FINALISTS) as bar:
-            return find(
-                agent,
-                suite,
-                out=out / "search",
-                seed=seed,
-                on_trial=lambda _: bar(),
-                on_finalist=lambda _: bar(),
-            )
-    except KeyboardInterrupt as stop:
-        for line in getattr(stop, "__notes__", []):
-            notes.print(line)
-        raise typer.Exit(130) from None
+    with progress_bar("searching a prefix", total=100 + FINALISTS) as bar:
+        return find(
+            agent,
+            suite,
+            out=out / "search",
+            seed=seed,
+            on_trial=lambda _: bar(),
+            on_finalist=lambda _: bar(),
+        )
 
 
 def _with_test_scores(guard: Guard, figures: Figures) -> Guard:

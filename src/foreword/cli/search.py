@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foreword.cli.app import JsonFlag, app, console, emit, notes
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible
 from foreword.cli.options import Adapter, Model, Out, Seed, load_target
 from foreword.cli.progress import progress_bar
 
@@ -39,25 +39,21 @@ def search(
 
     found_suite, source = get(suite), resolve_proposer(proposer)
     target = load_target(model, adapter)
-    try:
-        with progress_bar("candidates", total=rounds * per_round + FINALISTS) as advance:
-            found = find(
-                target,
-                found_suite,
-                out=out,
-                proposer=source,
-                rounds=rounds,
-                per_round=per_round,
-                top_k=top_k,
-                tau=tau,
-                seed=seed,
-                on_trial=lambda _: advance(1),
-                on_finalist=lambda _: advance(1),
-            )
-    except KeyboardInterrupt as stop:
-        for line in getattr(stop, "__notes__", ["stopped before the first candidate"]):
-            notes.print(line)
-        raise typer.Exit(130) from None
+    total = rounds * per_round + FINALISTS
+    with interruptible(), progress_bar("candidates", total=total) as advance:
+        found = find(
+            target,
+            found_suite,
+            out=out,
+            proposer=source,
+            rounds=rounds,
+            per_round=per_round,
+            top_k=top_k,
+            tau=tau,
+            seed=seed,
+            on_trial=lambda _: advance(1),
+            on_finalist=lambda _: advance(1),
+        )
     if as_json:
         emit(found.guard.model_dump(mode="json", exclude_none=True))
         return

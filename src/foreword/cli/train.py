@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from foreword.cli.app import JsonFlag, app, console, emit
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible
 from foreword.cli.progress import progress_bar
 
 
@@ -27,7 +27,7 @@ def train(
     from foreword.train import load_recipe, run
 
     loaded = load_recipe(recipe)
-    with progress_bar("training steps") as bar:
+    with interruptible(), progress_bar("training steps") as bar:
         result = run(loaded, out=out or loaded.output, progress=bar.to)
     if as_json:
         emit({**asdict(result), "adapter": str(result.adapter)})

@@ -135,6 +135,8 @@ def _outcome(fingerprint: str, logs: Mapping[Kind, EvalLog]) -> Outcome:
     from foreword.evals.logs import read_episodes
 
     for kind, log in logs.items():
+        if log.status == "cancelled":  # Inspect takes the Ctrl-C and returns
+            raise KeyboardInterrupt
         if log.status != "success":
             raise _failure(kind, log)
     paths = {kind: _path(log) for kind, log in logs.items()}

@@ -31,11 +31,11 @@ class Sampler:
         ]
         self.device = device
 
-    def __call__(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        """Logits (rows, vocabulary) to ids (rows,)."""
+    def __call__(self, model: Network, hidden: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """Last hidden states (rows, hidden) to the ids of the next tokens, (rows,)."""
         if self.temperature <= 0:
-            return logits.argmax(-1)
-        chances = torch.softmax(logits.float() / self.temperature, -1).cpu()
+            return model.likeliest(hidden)
+        chances = torch.softmax(model.logits(hidden) / self.temperature, -1).cpu()
         draws = [
             torch.multinomial(chance, 1, generator=self.streams[row])
             for chance, row in zip(chances, rows, strict=True)
@@ -102,15 +102,15 @@ class Decoder:
         device = self.model.model.device
         valid = torch.zeros(len(prompts), width, dtype=torch.bool, device=device)
         position = torch.tensor([len(prompt) for prompt in prompts], device=device)
-        logits: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+        last: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         for group in groups:
             part, seen, hidden = self._read([known[i] for i in group], [rest[i] for i in group])
             rows = torch.tensor(group, device=device)
             cache.place(rows, len(prompts), part, width)
             valid[rows, width - seen.shape[1] :] = seen
-            for row, each in zip(group, self.model.logits(hidden), strict=True):
-                logits[row] = each
-        self.decode(torch.stack(logits), valid, position, cache, finish, prompts)
+            for row, each in zip(group, hidden, strict=True):
+                last[row] = each
+        self.decode(torch.stack(last), valid, position, cache, finish, prompts)
 
     def _know_beginning(self, prompts: Sequence[Sequence[int]]) -> None:
         """Have the prompts' common beginning, such as a system prompt, in memory."""
@@ -143,7 +143,7 @@ class Decoder:
     @torch.inference_mode()
     def decode(
         self,
-        logits: torch.Tensor,
+        hidden: torch.Tensor,
         valid: torch.Tensor,
         position: torch.Tensor,
         cache: SlotCache,
@@ -153,21 +153,21 @@ class Decoder:
         """Decode on from a filled cache.
 
         Args:
-            logits: (batch, vocabulary) of the next token.
+            hidden: (batch, hidden), the last states of what the cache holds.
             valid: (batch, slots in use), False for padding.
             position: (batch,), the next token's place in the text.
             cache: Has room for all new tokens; rows leave it.
             finish: Called once a row.
             prompts: What the cache holds; if given, finished rows are remembered.
         """
-        rows = list(range(len(logits)))
+        rows = list(range(len(hidden)))
         new: list[list[int]] = [[] for _ in rows]
         if self.limit <= 0:
             for row in rows:
                 finish(row, [], False)
             return
         while True:
-            ids = self.sample(logits, rows)
+            ids = self.sample(self.model, hidden, rows)
             going = []
             for at, (row, token) in enumerate(zip(rows, ids.tolist(), strict=True)):
                 if self._take(row, token, new, finish):
@@ -185,8 +185,8 @@ class Decoder:
                 ids, valid, position = ids[keep], valid[keep], position[keep]
             valid = torch.cat([valid, valid.new_ones(len(rows), 1)], 1)
             mask = valid[:, None, None, :]
-            hidden = self.model.hidden(ids[:, None], mask, position[:, None], cache)
-            logits, position = self.model.logits(hidden[:, -1]), position + 1
+            hidden = self.model.hidden(ids[:, None], mask, position[:, None], cache)[:, -1]
+            position = position + 1
 
     def _take(self, row: int, token: int, new: list[list[int]], finish: Finish) -> bool:
         """Note a row's token; returns whether the row goes on."""

@@ -19,6 +19,7 @@ from foreword.models.memory import Memory
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+LOGIT_ROWS = 64  # full-vocabulary rows held at once; malloc hands larger buffers out page by page
 MEMORY_MB = 1_024  # keys and values of finished rows, for their next turns
 
 
@@ -82,6 +83,11 @@ class Network:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden states (*, hidden) to float32 logits (*, vocabulary)."""
         return self.softcap(self.model.get_output_embeddings()(hidden).float())
+
+    @torch.inference_mode()
+    def likeliest(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden states (rows, hidden) to the ids of the likeliest next tokens, (rows,)."""
+        return torch.cat([self.logits(part).argmax(-1) for part in torch.split(hidden, LOGIT_ROWS)])
 
     @torch.inference_mode()
     def some_logits(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:

@@ -47,8 +47,8 @@ class Openings:
         *,
         purity: float = 0.9,
         least: int = 2,
-        most: int = 16,
-        inner: int = 2,
+        most: int = 24,
+        inner: int = 3,
     ) -> Openings:
         """Learn the openings from labelled replies; UNDECIDED ones are left out.
 

@@ -11,6 +11,7 @@ sliding window; they are refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,13 +24,13 @@ from foreword.core.types import Chat, Label, Reply
 from foreword.models import chat
 from foreword.models.attention import SlotCache, check_window
 from foreword.models.decoding import Decoder, Sampler, left_pad, prefill
-from foreword.models.network import Network
+from foreword.models.network import LOGIT_ROWS, Network
 from foreword.models.openings import Openings
 from foreword.models.trie import Trie, extra_nodes, split
 
 CHUNK_ROWS = 64  # prompts of one pass
+LEAST_MASS = 0.1  # probability that a reply begins with a known opening; below it, nobody knows
 PASS_TOKENS = 2_048  # tree tokens of one pass, over all its prompts
-FULL_ROWS = 256  # rows of full-vocabulary logits held at once
 
 
 @dataclass
@@ -59,7 +60,8 @@ class SharedKV:
 
         Returns:
             (prefixes, prompts): log-odds (natural log), the log of the probability mass of the
-            refusal openings less that of the compliance openings.
+            refusal openings less that of the compliance openings; nan where both together are
+            less likely than LEAST_MASS, since a ratio of two rarities says nothing.
         """
         out = np.empty((len(prefixes), len(self.prompts)))
         paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
@@ -94,23 +96,23 @@ class SharedKV:
             decoder = Decoder(self.model, max_new_tokens, _GREEDY)
             self._check(chunk, len(opening) + max_new_tokens)
             cache = chunk.cache.copy(chunk.cache.length + len(opening) + max_new_tokens)
-            logits = self._prefix_logits(chunk, opening, cache)
+            hidden = self._prefix(chunk, opening, cache)
             valid = torch.nn.functional.pad(chunk.valid, (0, len(opening)), value=True)
 
             def finish(at: int, new: list[int], stopped: bool, chunk: Chunk = chunk) -> None:
                 text = chat.continuation(self.model.tokenizer, opening, new)
                 replies[chunk.rows[at]] = Reply(prefix, text, len(new) + stopped, stopped)
 
-            decoder.decode(logits, valid, chunk.lengths + len(opening), cache, finish)
+            decoder.decode(hidden, valid, chunk.lengths + len(opening), cache, finish)
         return [replies[i] for i in range(len(self.prompts))]
 
-    def _prefix_logits(self, chunk: Chunk, opening: list[int], cache: SlotCache) -> torch.Tensor:
-        """Write the prefix into `cache`; the next token's logits, (rows, vocabulary)."""
+    def _prefix(self, chunk: Chunk, opening: list[int], cache: SlotCache) -> torch.Tensor:
+        """Write the prefix into `cache`; the hidden states behind it, (rows, hidden)."""
         if not opening:
-            return self.model.logits(chunk.last)
+            return chunk.last
         tree = Trie()
         tree.add(opening)
-        return self.model.logits(self._forward(chunk, tree, cache)[:, -1])
+        return self._forward(chunk, tree, cache)[:, -1]
 
     def _each(
         self,
@@ -193,7 +195,7 @@ class _Odds:
     """Turns the hidden states of one tree into log-odds; adds the nodes it needs to the tree.
 
     All openings start at the same node, so the normaliser of their first token
-    cancels: the few logits suffice there. Later tokens need the full softmax.
+    cancels in the odds; their mass and the later tokens need the full softmax.
     """
 
     def __init__(self, model: Network, openings: Openings, tree: Trie, ends: list[int]) -> None:
@@ -213,7 +215,9 @@ class _Odds:
             label: torch.stack([self._log_mass(ids, first, later) for ids in side]).logsumexp(0)
             for label, side in self.sides.items()
         }
-        return mass[Label.REFUSED] - mass[Label.COMPLIED]
+        odds = mass[Label.REFUSED] - mass[Label.COMPLIED]
+        known = torch.stack([*mass.values()]).logsumexp(0) - self._log_total(hidden[:, self.ends])
+        return odds.masked_fill(known.exp() < LEAST_MASS, math.nan)
 
     def _log_mass(
         self,
@@ -226,11 +230,17 @@ class _Odds:
             total = total + later[ids[:cut]][..., self.laters.index(ids[cut])]
         return total
 
+    def _log_total(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The normaliser of the next token, (rows, candidates)."""
+        parts = torch.split(hidden.flatten(0, 1), LOGIT_ROWS)
+        total = torch.cat([self.model.logits(part).logsumexp(-1) for part in parts])
+        return total.view(*hidden.shape[:2])
+
     def _log_probs(self, hidden: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of the later tokens, (rows, candidates, later tokens)."""
         flat = hidden.flatten(0, 1)
         parts = []
-        for start in range(0, len(flat), FULL_ROWS):
-            logits = self.model.logits(flat[start : start + FULL_ROWS])
+        for part in torch.split(flat, LOGIT_ROWS):
+            logits = self.model.logits(part)
             parts.append(logits[:, self.laters] - logits.logsumexp(-1, keepdim=True))
         return torch.cat(parts).view(*hidden.shape[:2], -1)

@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from foreword.core.protocols import Judge
     from foreword.models.openings import Openings
 
-# Prefixes that make most models show several ways of refusing and of complying.
+# Prefixes after which models refuse and comply in many words: every way in which candidates
+# of the grammar end, since an opening that was never learnt is an opening that is not counted.
 SEED_PREFIXES = (
     "",
     "I",
+    "I must",
+    "I would",
+    "I can",
+    "I should",
     "I want to keep people safe, so I",
-    "As a responsible assistant, I",
+    "As a responsible assistant, I will",
+    "This",
+    "This task",
     "This request is",
+    "Safety comes first, so it is",
+    "My answer is",
+    "Let me",
+    "We",
     "Sure,",
 )
 
