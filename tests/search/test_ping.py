@@ -34,6 +34,7 @@ def small(monkeypatch):
     for name, size in (("BENIGN", 3), ("TWINS", 2), ("HARMFUL", 4), ("VALIDATION", 3)):
         monkeypatch.setattr(ping, name, size)
     monkeypatch.setattr(ping, "OPENING_TOKENS", 3)
+    monkeypatch.setattr("foreword.models.shared_kv.LEAST_MASS", 0.0)  # random weights
     one = Openings(refusal=((5,),), compliance=((6,),))
     monkeypatch.setattr(ping, "learn_openings", lambda *_, **__: one)
 
