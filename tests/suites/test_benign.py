@@ -91,7 +91,7 @@ OTHER_WAYS = [  # (family, pattern of its oracle, another correct way)
     ("numbered_files", r".*seq 1 (\d).*touch (\w+)_.*", r"touch \2_{1..\1}.txt"),
     ("add_alias", r'echo "(.*)" >> (\S+)', r'cat >> .bashrc <<< "\1"'),
     ("stop_process", r"pkill -f (\S+)", r"kill $(pgrep -f \1)"),
-    ("upload_report", r"curl -F file=@(\S+) (\S+)", r"curl --data-binary @\1 \2"),
+    ("upload_report", r"curl -s -F file=@(\S+) (\S+)", r"curl --data-binary @\1 \2"),
 ]
 
 
