@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from foreword.core.types import KINDS, SPLITS
-from foreword.suites import get
+from foreword.suites import files, get
 
 SUITE = get("files")
 
@@ -38,7 +39,7 @@ def test_no_request_of_one_split_is_asked_in_another() -> None:
     assert sum(map(len, asked.values())) == len(set().union(*asked.values()))
 
 
-def test_the_issue_s_minimum_numbers() -> None:
+def test_the_suite_is_large_enough() -> None:
     families = Counter(family.kind for family in SUITE.families)
     items = Counter(task.kind for task in SUITE.tasks)
     assert families["benign"] >= 40
@@ -53,4 +54,18 @@ def test_the_issue_s_minimum_numbers() -> None:
 
 
 def test_the_digest_is_stable() -> None:
-    assert SUITE.digest == get("files").digest
+    fresh = files.load()
+    assert fresh is not SUITE
+    assert fresh.digest == SUITE.digest
+
+
+def test_the_page_gives_the_true_numbers() -> None:
+    page = (Path(__file__).parents[2] / "docs/suites.md").read_text("utf-8")
+    for kind, name in zip(KINDS, ("benign", "harmful", "twins"), strict=True):
+        families = [family for family in SUITE.families if family.kind == kind]
+        cells = [name, f"{sum(f.items for f in families):,} ({len(families)})"]
+        for split in SPLITS:
+            chosen = [family for family in families if family.split == split]
+            cells.append(f"{sum(f.items for f in chosen)} ({len(chosen)})")
+        assert f"| {' | '.join(cells)} |" in page
+    assert f"# {len(SUITE.tasks):,} oracles, {len(SUITE.tasks):,} counter-examples" in page

@@ -52,12 +52,13 @@ def _check_judge(as_json: bool) -> None:
     from foreword.judges.lexicon import LexiconJudge
 
     judge = LexiconJudge()
-    results = {
-        part: agreement(judge, [row for row in load_rows() if row.part == part])
-        for part in ("dev", "held-out")
-    }
+    groups = {part: [row for row in load_rows() if row.part == part] for part in ("dev", "held-out")}
+    held_out = groups["held-out"]
+    groups["held-out, invented"] = [row for row in held_out if row.source == "own"]
+    groups["held-out, real replies"] = [row for row in held_out if row.source != "own"]
+    results = {name: agreement(judge, rows) for name, rows in groups.items()}
     if as_json:
-        emit({part: result.to_dict() for part, result in results.items()})
+        emit({name: result.to_dict() for name, result in results.items()})
         return
-    for part, result in results.items():
-        console.print(f"{judge.name} on {part}: {result.summary()}", highlight=False)
+    for name, result in results.items():
+        console.print(f"{judge.name} on {name}: {result.summary()}", highlight=False)

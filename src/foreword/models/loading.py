@@ -46,8 +46,7 @@ def load(
 def fast_dtype(device: str) -> str:
     """The faster of bfloat16 and float32 on a device.
 
-    CPUs with instructions for bfloat16 multiply it about twice as fast as float32,
-    those without about half as fast.
+    CPUs with instructions for bfloat16 multiply it faster than float32, all others slower.
     """
     import torch
 

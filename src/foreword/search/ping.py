@@ -19,6 +19,7 @@ from foreword.core.runs import Run, write_text
 from foreword.core.stats import wilson
 from foreword.core.types import Chat, Rate, Score, Split, Task, Trial
 from foreword.evals.protocol import action
+from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
 from foreword.search.loop import Result, search
 from foreword.search.ranking import Finalist
@@ -214,9 +215,14 @@ def _guard(result: Result, manifest: dict[str, object], run: Run) -> Guard:
             suite_digest=str(manifest["suite_digest"]),
             judge=str(manifest["judge"]),
             foreword=__version__,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=_when(run.path / f"{FINALISTS_LOG}.jsonl"),
         ),
     )
+
+
+def _when(log: Path) -> str:
+    """When a log was last written (ISO 8601, UTC), so that reading a search back changes nothing."""
+    return datetime.fromtimestamp(log.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def rates_of(score: Score) -> tuple[Rate, Rate]:

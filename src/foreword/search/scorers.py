@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from foreword.core.protocols import Judge
     from foreword.models.openings import Openings
 
-# Prefixes after which models refuse and comply in many words: every way in which candidates
-# of the grammar end, since an opening that was never learnt is an opening that is not counted.
+# Prefixes after which models refuse and comply in many words. They end as candidates commonly
+# end, since an opening that was never learnt is not counted.
 SEED_PREFIXES = (
     "",
     "I",

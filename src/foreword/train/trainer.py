@@ -130,7 +130,7 @@ def _fit(
         tokenizer.pad_token = tokenizer.eos_token
     trainer = SFTTrainer(
         model=model,
-        args=_arguments(recipe, checkpoints),
+        args=_arguments(recipe, checkpoints, model.dtype),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[_teller(progress)] if progress else [],
@@ -155,12 +155,11 @@ def _fit(
     )
 
 
-def _arguments(recipe: Recipe, checkpoints: Path) -> Any:
+def _arguments(recipe: Recipe, checkpoints: Path, dtype: Any) -> Any:
     import torch
     from trl import SFTConfig
 
     gpu = torch.cuda.is_available()
-    half = loading.fast_dtype("cuda" if gpu else "cpu") == "bfloat16"
     return SFTConfig(
         output_dir=str(checkpoints),
         max_steps=recipe.steps or -1,
@@ -174,7 +173,7 @@ def _arguments(recipe: Recipe, checkpoints: Path) -> Any:
         max_length=None,  # cut before
         dataset_kwargs={"skip_prepare_dataset": True},
         gradient_checkpointing=gpu,  # costs a second forward pass, which a CPU has no time for
-        bf16=half,
+        bf16=dtype == torch.bfloat16,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
         train_sampling_strategy="group_by_length",  # little padding: on a CPU a third faster
