@@ -54,9 +54,10 @@ class Replies:
     def __init__(self, model: LocalModel, chats: list[Chat]) -> None:
         self.model, self.chats = model, chats
 
-    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
-        """One greedy reply a prompt."""
-        return self.model.generate(self.chats, prefix=prefix, max_new_tokens=max_new_tokens)
+    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
+        """One greedy reply a prefix and prompt."""
+        limit = max_new_tokens
+        return [self.model.generate(self.chats, prefix=p, max_new_tokens=limit) for p in prefixes]
 
     def margins(self, prefixes: Sequence[str], openings: Any) -> Any:
         """As `SharedKV.margins`."""

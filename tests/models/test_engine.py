@@ -8,8 +8,7 @@ import torch
 from foreword.core.errors import ModelError
 from foreword.core.protocols import Model
 from foreword.models import chat
-from foreword.models.decoding import common_length
-from foreword.models.engine import BATCH_ROWS, batches
+from foreword.models.decoding import BATCH_MB, BATCH_ROWS, batches, common_length
 from foreword.models.memory import Memory
 from foreword.testing.models import tiny_model
 
@@ -87,7 +86,7 @@ def test_rows_that_stop_leave_the_batch_and_the_others_are_unchanged():
 def test_sampling_depends_on_seed_and_row_not_on_the_batch(monkeypatch):
     model = tiny_model()
     once = model.generate(CHATS, max_new_tokens=8, temperature=1.0, seed=3)
-    monkeypatch.setattr("foreword.models.engine.BATCH_ROWS", 2)
+    monkeypatch.setattr("foreword.models.decoding.BATCH_ROWS", 2)
     assert model.generate(CHATS, max_new_tokens=8, temperature=1.0, seed=3) == once
     assert model.generate(CHATS, max_new_tokens=8, temperature=1.0, seed=4) != once
 
@@ -152,7 +151,8 @@ def test_a_text_beyond_the_sliding_window_is_refused():
 
 def test_batches_hold_every_row_once_within_the_limits():
     slots = [(i * 37) % 900 + 1 for i in range(300)]
-    split = list(batches(slots, 20_000))
+    size = BATCH_MB * 2**20 // 20_000
+    split = list(batches(slots, size))
     assert sorted(i for rows in split for i in rows) == list(range(300))
     for rows in split:
         assert len(rows) <= BATCH_ROWS

@@ -130,13 +130,15 @@ def test_without_memory_nothing_is_kept_and_with_memory_everything():
     assert (len(small._kept), len(large._kept)) == (0, 1)
 
 
-@pytest.mark.parametrize("prefix", ["", "Sure, I"])
-def test_generate_equals_the_engine_and_leaves_the_cache_as_it_was(prefix):
+@pytest.mark.parametrize("batch", [192, 4])
+def test_generate_equals_the_engine_and_leaves_the_cache_as_it_was(monkeypatch, batch):
     model = tiny_model()
+    expected = [model.generate(CHATS, prefix=prefix, max_new_tokens=10) for prefix in PREFIXES]
+    assert len({reply.continuation for replies in expected for reply in replies}) > len(PREFIXES)
+    monkeypatch.setattr("foreword.models.decoding.BATCH_ROWS", batch)
     shared = model.prefill(CHATS)
     before = shared.margins(PREFIXES, OPENINGS)
-    expected = model.generate(CHATS, prefix=prefix, max_new_tokens=10)
-    assert shared.generate(prefix, 10) == expected
+    assert shared.generate(PREFIXES, 10) == expected
     assert np.array_equal(shared.margins(PREFIXES, OPENINGS), before)
 
 

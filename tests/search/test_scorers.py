@@ -20,8 +20,11 @@ class Prompts:
         assert openings == "openings"
         return self._margins[: len(prefixes)]
 
-    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
-        return [Reply(prefix, text, max_new_tokens, False) for text in self._said.get(prefix, ())]
+    def generate(self, prefixes, max_new_tokens: int) -> list[list[Reply]]:
+        return [
+            [Reply(prefix, text, max_new_tokens, False) for text in self._said.get(prefix, ())]
+            for prefix in prefixes
+        ]
 
 
 class WordJudge:

@@ -52,7 +52,9 @@ def _check_judge(as_json: bool) -> None:
     from foreword.judges.lexicon import LexiconJudge
 
     judge = LexiconJudge()
-    groups = {part: [row for row in load_rows() if row.part == part] for part in ("dev", "held-out")}
+    groups = {
+        part: [row for row in load_rows() if row.part == part] for part in ("dev", "held-out")
+    }
     held_out = groups["held-out"]
     groups["held-out, invented"] = [row for row in held_out if row.source == "own"]
     groups["held-out, real replies"] = [row for row in held_out if row.source != "own"]

@@ -82,11 +82,11 @@ class SlotCache(Cache):  # type: ignore[misc]
                 layer.keys[:, :, : layer.length] = keys[:, :, : layer.length]
                 layer.values[:, :, : layer.length] = values[:, :, : layer.length]
 
-    def copy(self, capacity: int) -> SlotCache:
-        """The same keys and values in new buffers of `capacity` positions."""
+    def copy(self, rows: torch.Tensor, capacity: int) -> SlotCache:
+        """The keys and values of these rows, any number of times, in new buffers."""
         other = SlotCache(len(self.layers), capacity)
         for mine, theirs in zip(self.layers, other.layers, strict=True):
-            keys, values = (t[:, :, : mine.length] for t in (mine.keys, mine.values))
+            keys, values = (t[rows, :, : mine.length] for t in (mine.keys, mine.values))
             theirs.update(keys, values)
         return other
 

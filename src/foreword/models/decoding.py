@@ -7,13 +7,15 @@ and a row that has ended leaves the batch at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
 from foreword.models.attention import SlotCache, check_window
 from foreword.models.network import Network
 
+BATCH_ROWS = 192  # so that the stragglers of one batch are the only ones
+BATCH_MB = 3_072  # keys and values of a batch, padding and new tokens included
 PREFILL_TOKENS = 4_096  # tokens of one prefill pass
 READ_ROWS = 16  # prompts of one prefill pass: more costs padding, fewer costs speed
 Finish = Callable[[int, list[int], bool], None]  # (row, new ids without the stop, stopped)
@@ -41,6 +43,24 @@ class Sampler:
             for chance, row in zip(chances, rows, strict=True)
         ]
         return torch.cat(draws).to(self.device)
+
+
+def batches(slots: Sequence[int], slot_bytes: int) -> Iterator[list[int]]:
+    """Split rows, longest first, into batches of at most BATCH_ROWS rows and BATCH_MB.
+
+    Longest first shows a memory problem at once and leaves the quick batches for the end.
+
+    Args:
+        slots: Positions each row needs, new tokens included.
+        slot_bytes: Of the keys and values of one position.
+    """
+    room = BATCH_MB * 2**20 // slot_bytes
+    order = sorted(range(len(slots)), key=lambda i: -slots[i])
+    start = 0
+    while start < len(order):
+        rows = max(1, min(BATCH_ROWS, room // max(1, slots[order[start]])))
+        yield order[start : start + rows]
+        start += rows
 
 
 def left_pad(

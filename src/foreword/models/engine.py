@@ -10,20 +10,17 @@ otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from foreword.core.types import Chat, Reply
 from foreword.models import chat
-from foreword.models.decoding import Decoder, Sampler
+from foreword.models.decoding import Decoder, Sampler, batches
 from foreword.models.network import Network
 from foreword.models.shared_kv import SharedKV
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-BATCH_ROWS = 192  # so that the stragglers of one batch are the only ones
-BATCH_MB = 3_072  # keys and values of a batch, padding and new tokens included
 
 
 class LocalModel(Network):
@@ -79,8 +76,7 @@ class LocalModel(Network):
             if progress:
                 progress(done)
 
-        room = BATCH_MB * 2**20 // self.slot_bytes
-        for rows in batches([len(p) + max_new_tokens for p in prompts], room):
+        for rows in batches([len(p) + max_new_tokens for p in prompts], self.slot_bytes):
             sampler = Sampler(temperature, seed, rows, self.model.device)
             decoder = Decoder(self, max_new_tokens, sampler, stop)
             decoder.run([prompts[i] for i in rows], lambda at, *r, rows=rows: finish(rows[at], *r))
@@ -94,16 +90,3 @@ class LocalModel(Network):
             budget_mb: Memory for keys and values; beyond it they are recomputed chunk by chunk.
         """
         return SharedKV(self, chats, budget_mb)
-
-
-def batches(slots: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Split rows, longest first, into batches of at most BATCH_ROWS rows and `room` slots.
-
-    Longest first shows a memory problem at once and leaves the quick batches for the end.
-    """
-    order = sorted(range(len(slots)), key=lambda i: -slots[i])
-    start = 0
-    while start < len(order):
-        rows = max(1, min(BATCH_ROWS, room // max(1, slots[order[start]])))
-        yield order[start : start + rows]
-        start += rows

@@ -23,7 +23,7 @@ from foreword.core.errors import UsageError
 from foreword.core.types import Chat, Label, Reply
 from foreword.models import chat
 from foreword.models.attention import SlotCache, check_window
-from foreword.models.decoding import Decoder, Sampler, left_pad, prefill
+from foreword.models.decoding import Decoder, Finish, Sampler, batches, left_pad, prefill
 from foreword.models.network import LOGIT_ROWS, Network
 from foreword.models.openings import Openings
 from foreword.models.trie import Trie, extra_nodes, split
@@ -88,31 +88,55 @@ class SharedKV:
         self._each(paths, 0, keep)
         return out
 
-    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
-        """Continue a prefix greedily on every prompt, from the shared cache."""
-        opening = chat.prefix_ids(self.model.tokenizer, prefix)
-        replies: dict[int, Reply] = {}
+    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
+        """Continue every prefix greedily on every prompt: a list a prefix, a reply a prompt."""
+        paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
+        replies: dict[tuple[int, int], Reply] = {}
         for chunk in self._chunks():
-            decoder = Decoder(self.model, max_new_tokens, _GREEDY)
-            self._check(chunk, len(opening) + max_new_tokens)
-            cache = chunk.cache.copy(chunk.cache.length + len(opening) + max_new_tokens)
-            hidden = self._prefix(chunk, opening, cache)
-            valid = torch.nn.functional.pad(chunk.valid, (0, len(opening)), value=True)
+            pairs = [(k, at) for k in range(len(paths)) for at in range(len(chunk.rows))]
+            begun = chunk.cache.length + max_new_tokens
+            for batch in batches([begun + len(paths[k]) for k, _ in pairs], self.model.slot_bytes):
+                chosen = [pairs[i] for i in batch]
 
-            def finish(at: int, new: list[int], stopped: bool, chunk: Chunk = chunk) -> None:
-                text = chat.continuation(self.model.tokenizer, opening, new)
-                replies[chunk.rows[at]] = Reply(prefix, text, len(new) + stopped, stopped)
+                def finish(
+                    i: int,
+                    new: list[int],
+                    stopped: bool,
+                    chosen: list[tuple[int, int]] = chosen,
+                    chunk: Chunk = chunk,
+                ) -> None:
+                    k, at = chosen[i]
+                    text = chat.continuation(self.model.tokenizer, paths[k], new)
+                    reply = Reply(prefixes[k], text, len(new) + stopped, stopped)
+                    replies[k, chunk.rows[at]] = reply
 
-            decoder.decode(hidden, valid, chunk.lengths + len(opening), cache, finish)
-        return [replies[i] for i in range(len(self.prompts))]
+                openings = [paths[k] for k, _ in chosen]
+                self._decode(chunk, [at for _, at in chosen], openings, max_new_tokens, finish)
+        return [[replies[k, n] for n in range(len(self.prompts))] for k in range(len(paths))]
 
-    def _prefix(self, chunk: Chunk, opening: list[int], cache: SlotCache) -> torch.Tensor:
-        """Write the prefix into `cache`; the hidden states behind it, (rows, hidden)."""
-        if not opening:
-            return chunk.last
-        tree = Trie()
-        tree.add(opening)
-        return self._forward(chunk, tree, cache)[:, -1]
+    @torch.inference_mode()
+    def _decode(
+        self,
+        chunk: Chunk,
+        rows: list[int],
+        openings: list[list[int]],
+        max_new_tokens: int,
+        finish: Finish,
+    ) -> None:
+        """Write an opening behind each of some rows of a chunk, and decode on from there."""
+        width = max(map(len, openings))
+        self._check(chunk, width + max_new_tokens)
+        at = torch.tensor(rows, device=chunk.valid.device)
+        cache = chunk.cache.copy(at, chunk.cache.length + width + max_new_tokens)
+        hidden, valid, position = chunk.last[at], chunk.valid[at], chunk.lengths[at]
+        if width:
+            ids, given, places = left_pad(openings, chunk.valid.device)
+            valid = torch.cat([valid, given], 1)
+            read = prefill(self.model, ids, valid, position[:, None] + places, cache)
+            hidden = torch.where(given[:, -1:], read, hidden)  # nothing was read of an empty one
+            position = position + given.sum(1)
+        decoder = Decoder(self.model, max_new_tokens, _GREEDY)
+        decoder.decode(hidden, valid, position, cache, finish)
 
     def _each(
         self,
@@ -135,12 +159,12 @@ class SharedKV:
         length = chunk.cache.length
         chunk.cache.reserve(length + len(tree))
         try:
-            hidden = self._forward(chunk, tree, chunk.cache)
+            hidden = self._forward(chunk, tree)
         finally:
             chunk.cache.crop(length)
         return torch.cat([chunk.last[:, None], hidden], 1)
 
-    def _forward(self, chunk: Chunk, tree: Trie, cache: SlotCache) -> torch.Tensor:
+    def _forward(self, chunk: Chunk, tree: Trie) -> torch.Tensor:
         """One pass over a tree behind every prompt; (rows, nodes, hidden)."""
         device, rows, nodes = chunk.valid.device, len(chunk.rows), len(tree)
         ids = torch.tensor(tree.tokens[1:], device=device).expand(rows, nodes)
@@ -148,7 +172,7 @@ class SharedKV:
         positions = chunk.lengths[:, None] + depths[None] - 1
         prompt = chunk.valid[:, None, None].expand(rows, 1, nodes, -1)
         seen = tree.visible().to(device).expand(rows, 1, nodes, nodes)
-        return self.model.hidden(ids, torch.cat([prompt, seen], -1), positions, cache)
+        return self.model.hidden(ids, torch.cat([prompt, seen], -1), positions, chunk.cache)
 
     def _check(self, chunk: Chunk, more: int) -> None:
         check_window(self.model.model, int(chunk.lengths.max()) + more)

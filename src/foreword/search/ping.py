@@ -221,7 +221,7 @@ def _guard(result: Result, manifest: dict[str, object], run: Run) -> Guard:
 
 
 def _when(log: Path) -> str:
-    """When a log was last written (ISO 8601, UTC), so that reading a search back changes nothing."""
+    """When a log was last written (ISO 8601, UTC); reading a search back does not change it."""
     return datetime.fromtimestamp(log.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 

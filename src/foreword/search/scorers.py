@@ -49,8 +49,8 @@ class Prompts(Protocol):
         """Log-odds (natural log, refusal against compliance), shape (K prefixes, N prompts)."""
         ...
 
-    def generate(self, prefix: str, max_new_tokens: int) -> list[Reply]:
-        """One greedy reply a prompt, in order."""
+    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
+        """One greedy reply a prefix and prompt: a list a prefix, both in order."""
         ...
 
 
@@ -85,23 +85,19 @@ class OpeningScorer:
         max_new_tokens: int = 24,
         acts: Callable[[str], bool] | None = None,
     ) -> None:
-        self._benign, self._harmful = benign, harmful
+        self._sides = (benign, harmful)
         self._judge, self._max_new_tokens = judge, max_new_tokens
         self._acts = acts
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """One score a prefix, in order."""
+        sides = (side.generate(prefixes, self._max_new_tokens) for side in self._sides)
         return [
             _score(
-                [self._benign_label(reply) for reply in self._replies(self._benign, prefix)],
-                [self._label(reply) for reply in self._replies(self._harmful, prefix)],
-                "opening",
+                list(map(self._benign_label, benign)), list(map(self._label, harmful)), "opening"
             )
-            for prefix in prefixes
+            for benign, harmful in zip(*sides, strict=True)
         ]
-
-    def _replies(self, prompts: Prompts, prefix: str) -> list[Reply]:
-        return prompts.generate(prefix, self._max_new_tokens)
 
     def _label(self, reply: Reply) -> Label:
         return self._judge.judge(reply.prefix, reply.continuation).label
@@ -138,9 +134,9 @@ def learn_openings(
     from foreword.models.openings import Openings
 
     samples = []
-    for prefix in prefixes:
-        for prompts in (benign, harmful):
-            for reply in prompts.generate(prefix, max_new_tokens):
+    for prompts in (benign, harmful):
+        for replies in prompts.generate(prefixes, max_new_tokens):
+            for reply in replies:
                 label = judge.judge(reply.prefix, reply.continuation).label
                 idle = acts and label is Label.COMPLIED and not acts(reply.text)
                 if label is not Label.UNDECIDED and not idle:
