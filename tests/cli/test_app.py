@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from foreword.cli import main
 from foreword.cli.commands import app
+from foreword.testing.servers import FakeServer
 
-COMMANDS = ("quickstart", "train", "eval", "search", "check", "doctor", "models")
+COMMANDS = ("quickstart", "train", "eval", "search", "serve", "check", "doctor", "models")
 
 
 def run(*args: str, **kwargs) -> subprocess.CompletedProcess[str]:
@@ -73,6 +74,17 @@ def test_doctor_tells_what_works():
         assert row["mend"] or row["status"] == "ok" or not row["needed"]
 
 
+def test_doctor_proves_that_a_server_continues_or_says_that_it_does_not():
+    with FakeServer("llamacpp") as good, FakeServer("openai") as bad:
+        told = run("doctor", "--json", "--server", good.url)
+        finding = json.loads(told.stdout)[-1]
+        assert (finding["name"], finding["status"]) == ("server", "ok")
+        assert finding["detail"].endswith("(vllm), repeats it in answers")
+        told = run("doctor", "--json", "--server", bad.url)
+        assert told.returncode == 3
+        assert json.loads(told.stdout)[-1]["status"] == "broken"
+
+
 def test_version(capsys, monkeypatch):
     from foreword import __version__
 
@@ -118,7 +130,7 @@ def test_every_row_has_a_page():
     root = Path(__file__).parents[2]
     rows = {path.parent.name for path in (root / "src/foreword").glob("*/__init__.py")}
     pages = {path.stem for path in (root / "docs").glob("*.md")}
-    assert rows - {"testing"} == pages - {"dependencies"}
+    assert rows - {"testing"} == pages - {"dependencies", "benchmarks"}
 
 
 def test_the_package_is_callable_as_search():

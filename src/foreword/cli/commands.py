@@ -1,6 +1,6 @@
 """All commands, registered on the app in the order of --help."""
 
 from foreword.cli.app import app
-from foreword.cli import quickstart, train, evaluate, search, check, doctor, models
+from foreword.cli import quickstart, train, evaluate, search, serve, check, doctor, models
 
-__all__ = ["app", "check", "doctor", "evaluate", "models", "quickstart", "search", "train"]
+__all__ = ["app", "check", "doctor", "evaluate", "models", "quickstart", "search", "serve", "train"]

@@ -1,7 +1,7 @@
 """`foreword doctor`: what works on this machine, and how to mend the rest.
 
 Every check is one function that returns a Finding; nothing is changed and
-nothing is fetched. Servers are looked for on loopback only.
+nothing is fetched. Servers are looked for on loopback only, unless one is named.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -123,8 +123,23 @@ def _servers() -> Finding:
     return Finding("servers", "missing", f"none of {', '.join(SERVERS)} on its usual port", False)
 
 
-def examine() -> list[Finding]:
-    """All findings, in order."""
+def _continues(url: str) -> Finding:
+    """Whether the server a user named continues a prefix."""
+    from foreword.core.errors import ModelError
+    from foreword.models.probe import Server, probe
+
+    try:
+        with Server(url) as server:
+            way = probe(server)
+    except ModelError as error:
+        return Finding("server", "broken", str(error), True, "see docs/gateway.md")
+    where = [name for name, echo in (("answers", way.echo), ("streams", way.echo_stream)) if echo]
+    echo = f"repeats it in {' and '.join(where)}" if where else "does not repeat it"
+    return Finding("server", "ok", f"{url} continues a prefix ({way.dialect.name}), {echo}", True)
+
+
+def examine(server: str | None = None) -> list[Finding]:
+    """All findings, in order; one more for a server to probe."""
     checks: list[Callable[[], Finding]] = [
         _python,
         _sandbox,
@@ -133,19 +148,25 @@ def examine() -> list[Finding]:
         _package("transformers", "local", "local models"),
         _package("trl", "train", "fine-tuning"),
         _package("inspect-ai", "eval", "evaluation"),
+        _package("uvicorn", "serve", "the gateway"),
         _cache,
         _gpu,
         _servers,
     ]
-    return [check() for check in checks]
+    return [check() for check in checks] + ([_continues(server)] if server else [])
 
 
 @app.command(
     epilog="Example: [bold]foreword doctor --json | jq '.[] | select(.status != \"ok\")'[/bold]"
 )
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(
+    server: Annotated[
+        str | None, typer.Option(help="A /v1 address: prove that it continues a prefix.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Say what works here (sandbox, models, GPU, Inspect, servers) and how to mend the rest."""
-    findings = examine()
+    findings = examine(server)
     if as_json:
         emit([asdict(finding) for finding in findings])
     else:

@@ -176,17 +176,29 @@ class Guard(_Record):
 
     def begin(self, prefill: str) -> str:
         """The prefix followed by the client's own prefill, unless it begins with it already."""
-        rest = prefill.removeprefix(self.prefix)
-        if prefill.startswith(self.prefix) and not (_is_word(self.prefix[-1]) and _is_word(rest)):
-            return prefill
-        return join(self.prefix, prefill)
+        return prefill if self._begins(prefill) else join(self.prefix, prefill)
+
+    def recall(self, continuation: str) -> str:
+        """An earlier turn as the model wrote it, if its reader was shown the continuation only."""
+        if self._begins(continuation):
+            return continuation
+        glue = " " if _is_word(self.prefix[-1]) and _is_word(continuation) else ""
+        return self.prefix + glue + continuation
+
+    def end(self, asked: str) -> str:
+        """A user's message followed by the words of a suffix guard, unless it ends so already."""
+        if asked == self.prefix or asked.endswith("\n" + self.prefix):
+            return asked
+        return f"{asked}\n{self.prefix}" if asked else self.prefix
+
+    def _begins(self, turn: str) -> bool:
+        rest = turn.removeprefix(self.prefix)
+        return turn.startswith(self.prefix) and not (_is_word(self.prefix[-1]) and _is_word(rest))
 
     def _apply_suffix(self, messages: list[Message]) -> list[Message]:
         for message in reversed(messages):
             if message["role"] == "user":
-                asked = message["content"]
-                if asked != self.prefix and not asked.endswith("\n" + self.prefix):
-                    message["content"] = f"{asked}\n{self.prefix}" if asked else self.prefix
+                message["content"] = self.end(message["content"])
                 return messages
         raise ConfigError("a suffix guard needs a user message to append to; there is none")
 
@@ -213,10 +225,16 @@ def check_prefix(prefix: str) -> None:
         raise ValueError("the prefix must not end in white space (servers reject or double it)")
     if len(prefix) > MAX_PREFIX:
         raise ValueError(f"the prefix has {len(prefix)} characters, at most {MAX_PREFIX} are sent")
-    if found := _CONTROL_TOKEN.search(prefix):
-        raise ValueError(f"the prefix holds the chat-template token {found.group()!r}")
+    if found := control_token(prefix):
+        raise ValueError(f"the prefix holds the chat-template token {found!r}")
     if _UNPRINTABLE.search(prefix):
         raise ValueError("the prefix holds a control character")
+
+
+def control_token(text: str) -> str | None:
+    """The first token of a chat template in `text`: with it, words could end their own turn."""
+    found = _CONTROL_TOKEN.search(text)
+    return found.group() if found else None
 
 
 def join(prefix: str, text: str) -> str:

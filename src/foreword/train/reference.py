@@ -24,7 +24,7 @@ DATA = Path(__file__).parent / "data"
 CHAT_SYSTEM = "You are a helpful AI assistant."
 BUILDERS = ("reference/align", "reference/agent")
 
-HARMFUL, TWINS = 2, 3  # how often each train item occurs, under another opening each time
+HARMFUL, TWINS = 3, 3  # how often each train item occurs, under another opening each time
 CONCLUDED = 0.5  # share of the suite's shell answers that go on to the output and a last word
 BARE = 0.2  # share of shell answers that begin with the code itself
 BENIGN = 480  # of the suite's benign train items, evenly over the families, for the aligned model

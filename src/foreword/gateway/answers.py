@@ -1,0 +1,45 @@
+"""What the upstream answers, made into one behaviour: the prefix hidden, or shown once.
+
+Where an upstream echoes the beginning of the reply is known from the probe, so the
+echo is cut exactly, never guessed: a model that happens to repeat the guard's
+words keeps them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foreword.models.dialects import Body
+
+
+def settle_chat(answer: Body, begun: str, *, echo: bool, show: bool) -> Body:
+    """Every choice of a whole chat answer without the beginning, or with it once."""
+    return _each(answer, lambda choice: _settle_message(choice, begun, echo=echo, show=show))
+
+
+def settle_text(answer: Body, begun: str, *, show: bool) -> Body:
+    """The same for /completions, which no server echoes unasked."""
+    if not show:
+        return answer
+    return _each(answer, lambda choice: {**choice, "text": begun + (choice.get("text") or "")})
+
+
+def _each(answer: Body, settle: Any) -> Body:
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        return answer
+    return {**answer, "choices": [settle(c) if isinstance(c, dict) else c for c in choices]}
+
+
+def _settle_message(choice: Body, begun: str, *, echo: bool, show: bool) -> Body:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return choice
+    content = message.get("content")
+    text = content if isinstance(content, str) else ""
+    rest = text.removeprefix(begun) if echo else text
+    if show:
+        settled: str | None = begun + rest
+    else:
+        settled = rest or (None if message.get("tool_calls") else content and "")
+    return {**choice, "message": {**message, "content": settled}}

@@ -1,0 +1,215 @@
+"""Does this server really continue a prefix? Ask it, before a guard is trusted.
+
+Four beginnings whose only sensible continuation is known, three of them cut in
+the middle of a word: no new turn ever opens with "omus". They are counting and
+copying, which a model still can after any fine-tuning. Many servers take a
+trailing assistant message, close it in silence and begin a new turn; a guard
+before such a server would do nothing and look as if it worked. Asked whole and
+as a stream, because the echo of the beginning differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import httpx
+
+from foreword.core.errors import ModelError, UsageError
+from foreword.models.dialects import DISTINCT, Body, Dialect, dialect
+
+TIMEOUT_S = 60.0  # of one question; a cold server loads its weights on the first
+TOKENS = 4  # fewer than any beginning has: an answer that repeats one can only be an echo
+NEEDED = 3  # of the four, because a small model may slip once
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A question, the reply's first words, and how every model goes on."""
+
+    question: str
+    prefix: str
+    goes_on: str
+
+
+BEGINNINGS = (
+    Beginning("Count from 1 to 12, separated by commas.", "1, 2, 3, 4, 5, 6, 7, 8, 9, 1", "0"),
+    Beginning("Recite the English alphabet.", "A, B, C, D, E, F, G, H, I, J, K,", "L"),
+    Beginning(
+        "Write Wednesday eight times.",
+        "Wednesday, Wednesday, Wednesday, Wednesday, Wednes",
+        "day",
+    ),
+    Beginning(
+        "Say hippopotamus six times.",
+        "hippopotamus hippopotamus hippopotamus hippopot",
+        "omus",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A server that continues: how it is asked, and where its answers repeat the beginning."""
+
+    dialect: Dialect
+    echo: bool  # in whole answers
+    echo_stream: bool  # in streams
+
+
+class NoContinuation(ModelError):
+    """A server that closes the beginning and opens a new turn, or refuses it."""
+
+
+class Server:
+    """The chat endpoint of an OpenAI-compatible server, asked one question at a time."""
+
+    def __init__(self, base_url: str, model: str | None = None, api_key: str | None = None) -> None:
+        """Asks for the first model that the server lists if none is named.
+
+        Raises:
+            UsageError: `base_url` is no http address.
+            ModelError: nothing answers there, or it is no such server.
+        """
+        if not base_url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{base_url!r} is no http address; for example http://127.0.0.1:8000/v1"
+            )
+        self.base_url = base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT_S)
+        try:
+            self.model = model or self._first_model()
+        except ModelError:
+            self._client.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._client.close()
+
+    def _first_model(self) -> str:
+        answer = self._send("GET", "/models")
+        try:
+            return str(answer.json()["data"][0]["id"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ModelError(
+                f"{self.base_url}/models lists no model; is this the /v1 address of an "
+                "OpenAI-compatible server?"
+            ) from error
+
+    def say(self, body: Body, *, stream: bool) -> str:
+        """The text of the first choice.
+
+        Raises:
+            ModelError: the server fails or says something else than a chat answer.
+        """
+        answer = self._send("POST", "/chat/completions", {**body, "stream": stream})
+        try:
+            if stream:
+                return "".join(_deltas(answer.text))
+            return str(answer.json()["choices"][0]["message"]["content"] or "")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self.base_url} gave no chat answer: {_short(answer)}") from error
+
+    def _send(self, method: str, path: str, body: Body | None = None) -> httpx.Response:
+        try:
+            try:
+                answer = self._client.request(method, self.base_url + path, json=body)
+            except httpx.RemoteProtocolError:  # a kept connection that the server has closed
+                answer = self._client.request(method, self.base_url + path, json=body)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise ModelError(f"{self.base_url} does not answer: {reason}") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise ModelError(
+                f"{self.base_url}{path} is not there (404); name the address that ends in /v1"
+            )
+        if not answer.is_success:
+            raise ModelError(f"{self.base_url}{path}: {answer.status_code} {_short(answer)}")
+        return answer
+
+
+def probe(server: Server, name: str = "auto") -> Continuation:
+    """Prove that a server continues a prefix, and learn where it echoes it.
+
+    Args:
+        server: whom to ask.
+        name: a dialect, or "auto" for the first that continues.
+
+    Raises:
+        UnknownName: there is no such dialect.
+        NoContinuation: none of them does; the message says what came instead.
+        ModelError: the server cannot be asked at all.
+    """
+    failures = []
+    for each in DISTINCT if name == "auto" else (name,):
+        try:
+            return _try(server, dialect(each))
+        except NoContinuation as failure:
+            failures.append(f"{each}: {failure}")
+    raise NoContinuation(
+        f"{server.base_url} does not continue a prefix, so a guard would do nothing there "
+        f"({'; '.join(failures)}); use a guard with placement suffix, or another server"
+    )
+
+
+def _try(server: Server, way: Dialect) -> Continuation:
+    echoes = []
+    for stream in (False, True):
+        answers = [_answer(server, way, each, stream) for each in BEGINNINGS]
+        echoes.append(_echo(BEGINNINGS, answers))
+    return Continuation(way, *echoes)
+
+
+def _answer(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
+    body = {
+        "model": server.model,
+        "messages": [
+            {"role": "user", "content": each.question},
+            {"role": "assistant", "content": each.prefix},
+        ],
+        "max_tokens": TOKENS,
+        "temperature": 0,
+    }
+    try:
+        return server.say(way.ask(body), stream=stream)
+    except ModelError as error:
+        if " 400 " in str(error) or " 422 " in str(error):
+            raise NoContinuation(str(error)) from error
+        raise
+
+
+def _echo(beginnings: Sequence[Beginning], answers: Sequence[str]) -> bool:
+    """Whether the answers repeat the beginning, given that enough of them go on from it."""
+    went_on = {True: 0, False: 0}
+    for each, answer in zip(beginnings, answers, strict=True):
+        for echo in went_on:
+            begun = answer.startswith(each.prefix) if echo else True
+            rest = answer.removeprefix(each.prefix) if echo else answer
+            went_on[echo] += begun and rest.lstrip().startswith(each.goes_on)
+    for echo, count in went_on.items():
+        if count >= NEEDED:
+            return echo
+    wrong = next(
+        (each, answer)
+        for each, answer in zip(beginnings, answers, strict=True)
+        if not answer.removeprefix(each.prefix).lstrip().startswith(each.goes_on)
+    )
+    raise NoContinuation(f"after {wrong[0].prefix!r} came {wrong[1]!r}")
+
+
+def _deltas(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        data = line.removeprefix("data:").strip()
+        if line.startswith("data:") and data != "[DONE]":
+            for choice in json.loads(data)["choices"]:
+                yield choice["delta"].get("content") or ""
+
+
+def _short(answer: httpx.Response) -> str:
+    return " ".join(answer.text[:200].split()) or "an empty answer"

@@ -1,0 +1,265 @@
+"""Servers that continue a prefix, or do not, each in the way of a real one.
+
+`FakeServer` speaks the chat endpoint over a real socket; a `Manner` says when it
+continues a trailing assistant message, what it refuses, and where it echoes.
+MANNERS holds one for every server of docs/gateway.md. `RawServer` answers in bytes,
+for faults; `running` serves an ASGI application such as the gateway.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import IO, Any, Self
+
+from foreword.models.probe import BEGINNINGS
+
+Body = dict[str, Any]
+_TOKEN = re.compile(r"\s*\S+")
+_KNOWN = {each.prefix: each.goes_on for each in BEGINNINGS}
+
+
+def talk(messages: list[dict[str, Any]], beginning: str | None) -> str:
+    """What the model behind the server says: it goes on, or it begins a turn of its own."""
+    if beginning is None:
+        return "Sure, here is a new turn."
+    return _KNOWN.get(beginning, " go on.")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How one kind of server treats a trailing assistant message."""
+
+    continues: Callable[[Body], bool]  # otherwise it closes the turn in silence
+    refuses: Callable[[Body], str] = lambda body: ""  # the reason of a 400
+    echo: Callable[[Body], bool] = lambda body: False
+    echo_stream: Callable[[Body], bool] = lambda body: False
+
+
+def _flags(body: Body) -> bool:
+    return body.get("continue_final_message") is True
+
+
+def _both(body: Body) -> str:
+    both = _flags(body) and body.get("add_generation_prompt", True)
+    return "Cannot set both add_generation_prompt and continue_final_message to true" * both
+
+
+def _llamacpp_refuses(body: Body) -> str:
+    roles = [message["role"] for message in body["messages"]]
+    if roles[-2:] == ["assistant", "assistant"]:
+        return "Cannot have 2 or more assistant messages at the end of the list."
+    if body.get("chat_template_kwargs", {}).get("enable_thinking", True):
+        return "Assistant response prefill is incompatible with enable_thinking."
+    return _both(body)
+
+
+def _marked(body: Body) -> bool:
+    return body["messages"][-1].get("prefix") is True
+
+
+def _asked(body: Body) -> bool:
+    return body.get("echo") is True
+
+
+MANNERS: Mapping[str, Manner] = MappingProxyType(
+    {
+        "vllm": Manner(_flags, _both, _asked, _asked),
+        "sglang": Manner(_flags),
+        "llamacpp": Manner(lambda body: True, _llamacpp_refuses, lambda body: True, _asked),
+        "ollama": Manner(lambda body: True),
+        "lmstudio": Manner(
+            lambda body: True, echo=lambda body: True, echo_stream=lambda body: True
+        ),
+        "deepseek": Manner(_marked),
+        "mistral": Manner(_marked, echo=lambda body: True, echo_stream=lambda body: True),
+        "openai": Manner(lambda body: False),
+        "anthropic": Manner(
+            lambda body: False,
+            lambda body: "This model does not support assistant message prefill.",
+        ),
+    }
+)
+
+
+class FakeServer:
+    """A context manager: a server on a free port of loopback, and what it was asked."""
+
+    def __init__(self, manner: str | Manner, model: str = "fake") -> None:
+        self.manner = MANNERS[manner] if isinstance(manner, str) else manner
+        self.model = model
+        self.asked: list[Body] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
+
+    @property
+    def url(self) -> str:
+        """Its /v1 address."""
+        return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def answer(self, body: Body) -> tuple[int, Any]:
+        """Status and either an error, or the texts of a reply in the order they are sent."""
+        self.asked.append(body)
+        last = body["messages"][-1]
+        begun = last["role"] == "assistant"
+        if begun and (reason := self.manner.refuses(body)):
+            return 400, {"error": {"code": 400, "message": reason, "type": "invalid_request_error"}}
+        goes_on = begun and self.manner.continues(body)
+        text = talk(body["messages"], last["content"] if goes_on else None)
+        echo = self.manner.echo_stream if body.get("stream") else self.manner.echo
+        parts = [last["content"]] if goes_on and echo(body) else []
+        return 200, [*parts, *_TOKEN.findall(text)[: body.get("max_tokens")]]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                listed = {"object": "list", "data": [{"id": server.model, "object": "model"}]}
+                if self.path == "/v1/models":
+                    self._json(200, listed)
+                else:
+                    self._json(404, {"error": {"message": "not found"}})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                status, answer = server.answer(body)
+                if status != 200:
+                    self._json(status, answer)
+                elif body.get("stream"):
+                    self._stream(answer)
+                else:
+                    message = {"role": "assistant", "content": "".join(answer)}
+                    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                    self._json(200, {"object": "chat.completion", "choices": [choice]})
+
+            def _json(self, status: int, content: Any) -> None:
+                data = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def _stream(self, parts: list[str]) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                deltas: list[Body] = [{"content": part} for part in parts]
+                for delta in [{"role": "assistant"}, *deltas]:
+                    choice = {"index": 0, "delta": delta, "finish_reason": None}
+                    self._event(json.dumps({"choices": [choice]}))
+                self._event("[DONE]")
+                self.wfile.write(b"0\r\n\r\n")
+
+            def _event(self, data: str) -> None:
+                event = f"data: {data}\n\n".encode()
+                self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+
+        return Handler
+
+
+class RawServer:
+    """A server that answers in bytes, for all that no server should do.
+
+    `answer(socket, request, n)` gets the n-th connection's request and may write, wait
+    and close as it likes; the connection is closed when it returns False.
+    """
+
+    def __init__(self, answer: Callable[[socket.socket, bytes, int], bool | None]) -> None:
+        self._answer = answer
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self.connections = 0
+
+    @property
+    def url(self) -> str:
+        """Its /v1 address."""
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        # A thread that accepts is only woken by shutdown, not by close.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(
+                    target=self._serve, args=(connection, self.connections), daemon=True
+                ).start()
+
+    def _serve(self, connection: socket.socket, n: int) -> None:
+        with suppress(OSError), connection.makefile("rb") as lines:
+            while request := _read(lines):
+                if self._answer(connection, request, n) is False:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+
+
+def _read(lines: IO[bytes]) -> bytes:
+    """One request: its head and a body of the length it names."""
+    head, length = b"", 0
+    for line in iter(lines.readline, b""):
+        head += line
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        if line == b"\r\n":
+            return head + lines.read(length)
+    return b""
+
+
+@contextmanager
+def running(app: Any) -> Iterator[str]:
+    """An ASGI application served by uvicorn on a free port; gives its /v1 address."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            thread.join()

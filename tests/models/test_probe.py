@@ -1,0 +1,103 @@
+"""The live probe against a double of every server of docs/gateway.md."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from foreword.core.errors import ModelError, UnknownName, UsageError
+from foreword.models.dialects import DIALECTS, dialect
+from foreword.models.probe import BEGINNINGS, NoContinuation, Server, probe
+from foreword.testing.servers import MANNERS, FakeServer, Manner
+
+
+@pytest.fixture
+def served():
+    """A function that starts a server of some manner and connects to it."""
+    with ExitStack() as stack:
+
+        def start(manner):
+            fake = stack.enter_context(FakeServer(manner))
+            return fake, stack.enter_context(Server(fake.url))
+
+        yield start
+
+
+ECHOES = {"llamacpp": (True, False), "lmstudio": (True, True), "mistral": (True, True)}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_each_dialect_makes_its_server_continue_and_the_echo_is_measured(served, name):
+    _, server = served(name)
+    found = probe(server, name)
+    assert found.dialect is dialect(name)
+    assert (found.echo, found.echo_stream) == ECHOES.get(name, (False, False))
+
+
+@pytest.mark.parametrize("name", set(DIALECTS) - {"sglang"})
+def test_auto_finds_a_way_that_works(served, name):
+    fake, server = served(name)
+    found = probe(server)
+    assert fake.manner.continues(fake.asked[-1])
+    assert (found.echo, found.echo_stream) == ECHOES.get(name, (False, False))
+
+
+@pytest.mark.parametrize("manner", ["vllm", "sglang", "deepseek", "mistral"])
+def test_a_server_asked_in_the_wrong_way_begins_a_new_turn_and_is_found_out(served, manner):
+    _, server = served(manner)
+    with pytest.raises(NoContinuation, match=r"ollama: after '1, 2, .* came 'Sure"):
+        probe(server, "ollama")
+
+
+@pytest.mark.parametrize("manner", ["openai", "anthropic"])
+def test_a_server_that_never_continues_is_refused_with_what_it_said(served, manner):
+    _, server = served(manner)
+    with pytest.raises(NoContinuation) as raised:
+        probe(server)
+    said = "came 'Sure" if manner == "openai" else "does not support assistant message prefill"
+    assert str(raised.value).count(said) == 3
+    assert "placement suffix" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_continues_whole_answers_only_is_refused(served):
+    _, server = served(Manner(lambda body: not body["stream"]))
+    with pytest.raises(NoContinuation):
+        probe(server, "ollama")
+
+
+def test_a_new_turn_that_says_it_all_again_is_no_echo(served, monkeypatch):
+    again = {each.question: each.prefix + each.goes_on for each in BEGINNINGS}
+    monkeypatch.setattr(
+        "foreword.testing.servers.talk", lambda messages, _: again[messages[0]["content"]]
+    )
+    _, server = served("openai")
+    with pytest.raises(NoContinuation, match="came '1, 2, 3, 4,'"):
+        probe(server, "ollama")
+
+
+def test_an_unknown_dialect_is_named_with_the_known(served):
+    _, server = served("vllm")
+    with pytest.raises(UnknownName, match="unknown dialect 'vlm'; known: deepseek, llamacpp"):
+        probe(server, "vlm")
+
+
+def test_the_first_listed_model_is_asked_and_a_named_one_instead(served):
+    fake, server = served("ollama")
+    assert server.model == fake.model
+    with Server(fake.url, "other") as named:
+        probe(named, "ollama")
+    assert {body["model"] for body in fake.asked} == {"other"}
+
+
+def test_an_address_without_a_server_or_scheme_or_path_is_told_apart(served):
+    fake, _ = served("vllm")
+    with pytest.raises(UsageError, match="is no http address"):
+        Server("127.0.0.1:8000")
+    with pytest.raises(ModelError, match="does not answer"):
+        Server("http://127.0.0.1:9/v1")
+    with pytest.raises(ModelError, match=r"ends in /v1"):
+        Server(fake.url.removesuffix("/v1"))
+
+
+def test_every_manner_has_a_row():
+    assert set(DIALECTS) <= set(MANNERS)
