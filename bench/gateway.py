@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -268,14 +269,28 @@ def body(size: int, *, stream: bool) -> bytes:
     return json.dumps({"model": "m", "stream": stream, "messages": [system, user]}).encode()
 
 
-def load(peer: Peer, connections: int, size: int, seconds: float, folder: Path) -> dict[str, float]:
+def load(peer: Peer, connections: int, size: int, seconds: int, folder: Path) -> dict[str, float]:
     """Throughput and latency of whole answers, by wrk."""
     script, content = folder / "post.lua", folder / f"body{size}.json"
     script.write_text(LUA)
     content.write_bytes(body(size, stream=False))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), peer.url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(script),
+        peer.url,
+    ]
     ran = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"BODY": str(content)}
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "BODY": str(content)},
     )
     figures: dict[str, float] = json.loads(ran.stdout.rpartition("JSON")[2])
     if figures.pop("bad"):
@@ -283,7 +298,7 @@ def load(peer: Peer, connections: int, size: int, seconds: float, folder: Path) 
     return figures
 
 
-async def first_bytes(peer: Peer, connections: int, seconds: float) -> list[float]:
+async def first_bytes(peer: Peer, connections: int, seconds: int) -> list[float]:
     """Seconds until the first byte of a stream's body, each stream read to its end."""
     asked = body(1024, stream=True)
     head = (
@@ -314,7 +329,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(found: list[Peer], seconds: float, rounds: int, folder: Path) -> dict[str, Any]:
+def measure(found: list[Peer], seconds: int, rounds: int, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {peer.name: {} for peer in found}
     loads = [(c, s) for s in (1024, 102_400) for c in (1, 8, 64)]
     for connections, size in loads:
@@ -352,7 +367,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--litellm", help="path of the litellm command; left out if not given")
-    parser.add_argument("--seconds", type=float, default=4.0, help="a load, peer and round")
+    parser.add_argument("--seconds", type=int, default=4, help="a load, peer and round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--mock", type=int, help=argparse.SUPPRESS)

@@ -58,6 +58,8 @@ def serve(
     upstream_key: Key = None,
 ) -> None:
     """Serve an OpenAI-compatible API whose every reply begins with the guard's prefix."""
+    import gc
+
     import uvicorn
 
     from foreword.defences.guard import Guard
@@ -81,8 +83,11 @@ def serve(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=DRAIN_S,
         )
+        gc.collect()
+        gc.freeze()  # a full collection would stop all requests to look through what never dies
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -63,6 +63,7 @@ class Gateway:
         self._upstream, self._guard, self._way = upstream, guard, way
         self._show, self._max_body = show_prefix, max_body
         self._metrics = Metrics()
+        self._guarded = self._metrics.guarded.labels(guard.hash8)
         self._headers = {
             "x-foreword-guard": guard.hash8,
             "x-foreword-dialect": way.dialect.name,
@@ -188,7 +189,7 @@ class Gateway:
         body, path = orjson.dumps(asked.body), request.path.removeprefix("/v1")
         sent = perf_counter()
         self._metrics.added.labels("request").observe(sent - start)
-        self._metrics.guarded.labels(self._guard.hash8).inc()
+        self._guarded.inc()
         answer = await self._upstream.send("POST", path, headers, body)
         self._metrics.head.observe(perf_counter() - sent)
         back = {**self._headers, **_chosen(answer.headers, PASSED)}
