@@ -125,3 +125,10 @@ def test_an_undecided_episode_is_judged_by_its_world(tmp_path: Path) -> None:
 def test_an_empty_split_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'train' split"):
         evaluate(RuleAgent(), small_suite(), log_dir=tmp_path, split="train", judge=WordJudge())
+
+
+def test_ctrl_c_that_inspect_takes_for_itself_is_still_one(monkeypatch, tmp_path):
+    """It returns the logs of the tasks that had begun, perhaps none."""
+    monkeypatch.setattr("inspect_ai.eval", lambda *_, **__: [])
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(RuleAgent(), small_suite(), log_dir=tmp_path)

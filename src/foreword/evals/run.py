@@ -112,6 +112,8 @@ def evaluate(
         max_connections=IN_FLIGHT * len(tasks),
         metadata={"fingerprint": model.fingerprint, "items": items},
     )
+    if len(logs) < len(tasks):  # Inspect takes a Ctrl-C and returns what had begun
+        raise KeyboardInterrupt
     return _outcome(model.fingerprint, dict(zip(kinds, logs, strict=True)))
 
 
