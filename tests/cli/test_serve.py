@@ -78,7 +78,10 @@ def test_nothing_is_served_with_a_wrong_upstream_guard_dialect_or_port(guard, tm
         assert "does not answer" in refused(
             "--upstream", "http://127.0.0.1:9/v1", "--guard", here, code=3
         )
-        assert "no http address" in refused("--upstream", "127.0.0.1", "--guard", here, code=2)
+        for wrong in ("127.0.0.1", "localhost:8000/v1", "http://localhost:abc/v1", "http://"):
+            assert "no http address" in refused("--upstream", wrong, "--guard", here, code=2)
+        secret = refused("--upstream", "http://me:hunter2@localhost/v1", "--guard", here, code=2)
+        assert "use --upstream-key" in secret and "hunter2" not in secret
         assert "ends in /v1" in refused(
             "--upstream", server.url.removesuffix("/v1"), "--guard", here, code=3
         )

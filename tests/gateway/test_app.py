@@ -224,7 +224,7 @@ def test_what_is_no_chat_answer_is_an_error_of_the_upstream(gate, reply, code):
 
 
 def test_an_answer_beyond_the_limit(gate, monkeypatch):
-    monkeypatch.setattr("foreword.gateway.upstream.MAX_ANSWER", 10_000)
+    monkeypatch.setattr("foreword.gateway.connection.MAX_ANSWER", 10_000)
     client = gate(raw(http(answer("x" * 10_000))))
     failed(client.post("/chat/completions", json=ASK), 502, "upstream_too_large")
 

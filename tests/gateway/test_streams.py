@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreword.gateway import streams
+from foreword.gateway.connection import UpstreamError
 from foreword.gateway.streams import Stream
-from foreword.gateway.upstream import UpstreamError
 
 BEGUN = "As an honest agent, I"
 

@@ -93,6 +93,8 @@ def test_an_address_without_a_server_or_scheme_or_path_is_told_apart(served):
     fake, _ = served("vllm")
     with pytest.raises(UsageError, match="is no http address"):
         Server("127.0.0.1:8000")
+    with pytest.raises(UsageError, match="is no http address"):
+        Server("http://localhost:abc/v1")
     with pytest.raises(ModelError, match="does not answer"):
         Server("http://127.0.0.1:9/v1")
     with pytest.raises(ModelError, match=r"ends in /v1"):

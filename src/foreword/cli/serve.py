@@ -40,8 +40,7 @@ def serve(
         str,
         typer.Option(
             envvar="FOREWORD_DIALECT",
-            help="How the server is asked to continue: vllm, sglang, llamacpp, ollama, lmstudio, "
-            "deepseek, mistral, or auto.",
+            help="How the server is asked to continue, e.g. vllm or llamacpp (docs/gateway.md).",
         ),
     ] = "auto",
     model: Annotated[
@@ -66,11 +65,9 @@ def serve(
     from foreword.gateway.app import Gateway
     from foreword.gateway.upstream import Upstream
 
-    loaded = Guard.load(guard)
+    loaded, server = Guard.load(guard), Upstream(upstream, upstream_key, silence)
     way = prove(loaded, upstream, dialect, model, upstream_key)
-    gateway = Gateway(
-        Upstream(upstream, upstream_key, silence), loaded, way, show_prefix=show_prefix
-    )
+    gateway = Gateway(server, loaded, way, show_prefix=show_prefix)
     with bind(host, port) as listening:
         at = listening.getsockname()
         notes.print(

@@ -7,7 +7,7 @@ words keeps them.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from foreword.models.dialects import Body
 
@@ -24,7 +24,7 @@ def settle_text(answer: Body, begun: str, *, show: bool) -> Body:
     return _each(answer, lambda choice: {**choice, "text": begun + (choice.get("text") or "")})
 
 
-def _each(answer: Body, settle: Any) -> Body:
+def _each(answer: Body, settle: Callable[[Body], Body]) -> Body:
     choices = answer.get("choices")
     if not isinstance(choices, list):
         return answer

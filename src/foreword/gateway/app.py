@@ -21,10 +21,11 @@ from foreword.defences.guard import Guard
 from foreword.gateway import asgi
 from foreword.gateway.answers import settle_chat, settle_text
 from foreword.gateway.asgi import Receive, Request, Scope, Send, reply
+from foreword.gateway.connection import Answer, UpstreamError
 from foreword.gateway.metrics import Metrics
 from foreword.gateway.requests import Asked, BadRequest, guard_chat, guard_prompt, read
 from foreword.gateway.streams import Stream
-from foreword.gateway.upstream import Answer, Upstream, UpstreamError
+from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import Body
 from foreword.models.probe import Continuation
 

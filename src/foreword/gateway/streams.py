@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from foreword.gateway.upstream import UpstreamError
+from foreword.gateway.connection import UpstreamError
 
 MAX_LINE = 4 * 2**20  # bytes of a line that may still have to be changed
 _FIELD = b"data:"

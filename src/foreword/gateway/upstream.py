@@ -1,9 +1,7 @@
 """The server behind the gateway: an HTTP/1.1 client as thin as the hop it adds.
 
-Kept connections, one answer at a time on each, parsed by httptools as the bytes
-come. Every way in which a server can fail becomes an `UpstreamError`, with the
-status that the client gets. A kept connection that the server has closed in the
-meantime is replaced once, as long as nothing of an answer had come.
+Connections are kept, one answer at a time on each. One that the server has closed
+in the meantime is replaced once, as long as nothing of an answer had come.
 
 Not covered: HTTP/2, proxies by environment, redirects.
 """
@@ -12,261 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
-import httptools
-
-from foreword.core.errors import ModelError, UsageError
+from foreword.core.errors import UsageError
+from foreword.gateway.connection import Answer, Connection, Stale, UpstreamError
 
 CONNECT_S = 5.0
-BUFFER = 256 * 1024  # bytes that wait for a slow client before the upstream is slowed down
-MAX_ANSWER = 64 * 2**20  # bytes of an answer that is read whole
-MAX_HEAD = 64 * 1024  # bytes of an answer's head
-
-
-class UpstreamError(ModelError):
-    """The upstream failed; `status` is what the client gets, `code` says how in one word."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-class _Stale(Exception):
-    """A kept connection was closed before anything of an answer came."""
-
-
-class Answer:
-    """One answer: its head, and its body as it comes."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}  # names in lower case; of several the last
-        self._connection = connection
-        self._parts: deque[bytes] = deque()
-        self._waiting = 0  # bytes in _parts
-        self._inflate: zlib._Decompress | None = None
-        self.ended = False
-        self.error: Exception | None = None
-        self.news = asyncio.Event()  # a head, a part, the end or an error
-
-    @property
-    def media_type(self) -> str:
-        """The content type without its parameters, in lower case."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    @property
-    def begun(self) -> bool:
-        """Whether the head is here."""
-        return self.status >= 200
-
-    def add(self, part: bytes) -> None:
-        """A part of the body has come."""
-        self._parts.append(part)
-        self._waiting += len(part)
-        if self._waiting > BUFFER:
-            self._connection.hold()
-        self.news.set()
-
-    def end(self, error: Exception | None = None) -> None:
-        """The answer is complete, or has failed."""
-        if not self.ended:
-            self.ended, self.error = True, error
-            self.news.set()
-
-    def close(self) -> None:
-        """Give up on the rest; the connection is not used again unless the answer was complete."""
-        if not self.ended:
-            self._connection.abort()
-
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """The body as it comes, decompressed.
-
-        Raises:
-            UpstreamError: it is cut off, late or in an encoding nobody asked for.
-        """
-        inflate = self._decoder()
-        try:
-            while True:
-                while self._parts:
-                    part = self._parts.popleft()
-                    self._waiting -= len(part)
-                    yield inflate.decompress(part) if inflate else part
-                self._connection.go_on()
-                if self.error:
-                    raise self.error
-                if self.ended:
-                    return
-                self.news.clear()
-                await self.news.wait()
-        except zlib.error as error:
-            raise UpstreamError(
-                502, "upstream_broken", "the upstream's compression is broken"
-            ) from error
-        finally:
-            self.close()
-
-    async def whole(self) -> bytes:
-        """The body, complete.
-
-        Raises:
-            UpstreamError: as for `pieces`, or it is larger than MAX_ANSWER.
-        """
-        parts, size = [], 0
-        async for part in self.pieces():
-            parts.append(part)
-            size += len(part)
-            if size > MAX_ANSWER:
-                self.close()
-                raise UpstreamError(502, "upstream_too_large", "the upstream's answer is too large")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _decoder(self) -> zlib._Decompress | None:
-        encoding = self.headers.get("content-encoding", "identity").lower()
-        if encoding == "identity":
-            return None
-        if encoding in ("gzip", "deflate"):
-            return zlib.decompressobj(wbits=47)  # either, by its first bytes
-        self.close()
-        raise UpstreamError(502, "upstream_foreign", f"the upstream compresses by {encoding!r}")
-
-
-class _Connection(asyncio.Protocol):
-    """One socket; the callbacks of asyncio above, those of httptools below."""
-
-    def __init__(self, pool: list[_Connection], silence_s: float) -> None:
-        self._pool, self._silence_s = pool, silence_s
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
-        self._answer: Answer | None = None
-        self._used = False
-        self._held = False
-        self._head = 0  # bytes read of a head that is not complete
-        self._seen = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the socket is of no more use."""
-        return self._transport.is_closing()
-
-    def ask(self, request: bytes) -> Answer:
-        """Write a request; its answer fills as bytes come."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._answer = Answer(self)
-        self._head = 0
-        self._seen = self._loop.time()
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._silence_s, self._check)
-        self._transport.write(request)
-        return self._answer
-
-    def hold(self) -> None:
-        """Read no more until `go_on`."""
-        if not self._held:
-            self._held = True
-            self._transport.pause_reading()
-
-    def go_on(self) -> None:
-        """Read again."""
-        if self._held:
-            self._held = False
-            self._seen = self._loop.time()
-            self._transport.resume_reading()
-
-    def abort(self) -> None:
-        """Close the socket now."""
-        self._transport.abort()
-
-    def _check(self) -> None:
-        """Give up on an upstream that has been silent for too long."""
-        self._timer = None
-        if self._answer is None or self.closed:
-            return
-        left = self._seen + self._silence_s - self._loop.time()
-        if left > 0 or self._held:
-            self._timer = self._loop.call_later(max(left, 0.1), self._check)
-            return
-        self._fail(UpstreamError(504, "upstream_silent", "the upstream fell silent"))
-
-    def _fail(self, error: UpstreamError) -> None:
-        answer, self._answer = self._answer, None
-        if answer:
-            answer.end(error)
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        self._seen = self._loop.time()
-        if self._answer is None:
-            self._transport.abort()  # bytes that nobody asked for
-            return
-        if not self._answer.begun:
-            self._head += len(data)
-            if self._head > MAX_HEAD and b"\r\n\r\n" not in data:
-                self._fail(UpstreamError(502, "upstream_broken", "the upstream's head has no end"))
-                return
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(UpstreamError(502, "upstream_broken", "the upstream does not speak HTTP"))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._timer:
-            self._timer.cancel()
-        if self in self._pool:
-            self._pool.remove(self)
-        answer, self._answer = self._answer, None
-        if answer is None:
-            return
-        head = answer.headers
-        if answer.begun and not error and not {"content-length", "transfer-encoding"} & head.keys():
-            answer.end()  # of such an answer the end of the connection is the end
-        elif self._used and not answer.status and not self._head:
-            answer.end(_Stale())
-        else:
-            answer.end(UpstreamError(502, "upstream_broken", "the upstream broke off its answer"))
-
-    def on_message_begin(self) -> None:
-        if self._answer is None:
-            self._transport.abort()  # an answer nobody asked for must not become the next one's
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._answer:
-            self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        if self._answer:
-            self._answer.status = self._parser.get_status_code()
-            if self._answer.begun:
-                self._answer.news.set()
-
-    def on_body(self, part: bytes) -> None:
-        if self._answer:
-            self._answer.add(part)
-
-    def on_message_complete(self) -> None:
-        answer = self._answer
-        if answer is None:
-            return
-        if not answer.begun:  # "100 Continue" and its like come before the answer
-            answer.status = 0
-            answer.headers.clear()
-            return
-        self._answer = None
-        answer.end()
-        if self._parser.should_keep_alive() and not self.closed:
-            self._used = True
-            self.go_on()
-            self._pool.append(self)
-        else:
-            self._transport.close()
 
 
 class Upstream:
@@ -276,15 +27,22 @@ class Upstream:
         """`key` replaces the client's; `silence_s` is the longest wait for the next byte.
 
         Raises:
-            UsageError: `base_url` is no http address.
+            UsageError: `base_url` is no http address, or holds a password.
         """
         self._at = urlsplit(base_url.rstrip("/"))
+        if self._at.password:
+            raise UsageError("a password does not belong into an address; use --upstream-key")
+        tls = self._at.scheme == "https"
+        try:
+            self._port = self._at.port or (443 if tls else 80)
+        except ValueError as error:
+            raise UsageError(f"{base_url!r} is no http address: {error}") from error
         if self._at.scheme not in ("http", "https") or not self._at.hostname:
             raise UsageError(f"{base_url!r} is no http address")
         self._host = self._at.hostname
         self._key, self._silence_s = key, silence_s
-        self._tls = ssl.create_default_context() if self._at.scheme == "https" else None
-        self._pool: list[_Connection] = []
+        self._tls = ssl.create_default_context() if tls else None
+        self._pool: list[Connection] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -304,7 +62,7 @@ class Upstream:
         request = self._request(method, path, headers, body)
         try:
             return await self._ask(await self._connection(), request)
-        except _Stale:
+        except Stale:
             return await self._ask(await self._connect(), request)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -318,7 +76,7 @@ class Upstream:
         ]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
-    async def _ask(self, connection: _Connection, request: bytes) -> Answer:
+    async def _ask(self, connection: Connection, request: bytes) -> Answer:
         answer = connection.ask(request)
         try:
             while not answer.begun:
@@ -331,21 +89,20 @@ class Upstream:
             raise
         return answer
 
-    async def _connection(self) -> _Connection:
+    async def _connection(self) -> Connection:
         while self._pool:
             connection = self._pool.pop()
             if not connection.closed:
                 return connection
         return await self._connect()
 
-    async def _connect(self) -> _Connection:
-        port = self._at.port or (443 if self._tls else 80)
+    async def _connect(self) -> Connection:
         try:
             async with asyncio.timeout(CONNECT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: _Connection(self._pool, self._silence_s),
+                    lambda: Connection(self._pool, self._silence_s),
                     self._host,
-                    port,
+                    self._port,
                     ssl=self._tls,
                 )
         except TimeoutError as error:

@@ -17,7 +17,7 @@ from typing import Self
 
 import httpx
 
-from foreword.core.errors import ModelError, UsageError
+from foreword.core.errors import ForewordError, ModelError, UsageError
 from foreword.models.dialects import DISTINCT, Body, Dialect, dialect
 
 TIMEOUT_S = 60.0  # of one question; a cold server loads its weights on the first
@@ -59,6 +59,14 @@ class Continuation:
     echo_stream: bool  # in streams
 
 
+class Rejected(ModelError):
+    """The server answers a request with an error of its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class NoContinuation(ModelError):
     """A server that closes the beginning and opens a new turn, or refuses it."""
 
@@ -82,7 +90,7 @@ class Server:
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT_S)
         try:
             self.model = model or self._first_model()
-        except ModelError:
+        except ForewordError:
             self._client.close()
             raise
 
@@ -122,6 +130,8 @@ class Server:
                 answer = self._client.request(method, self.base_url + path, json=body)
             except httpx.RemoteProtocolError:  # a kept connection that the server has closed
                 answer = self._client.request(method, self.base_url + path, json=body)
+        except httpx.InvalidURL as error:
+            raise UsageError(f"{self.base_url!r} is no http address: {error}") from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise ModelError(f"{self.base_url} does not answer: {reason}") from error
@@ -130,7 +140,8 @@ class Server:
                 f"{self.base_url}{path} is not there (404); name the address that ends in /v1"
             )
         if not answer.is_success:
-            raise ModelError(f"{self.base_url}{path}: {answer.status_code} {_short(answer)}")
+            status = answer.status_code
+            raise Rejected(status, f"{self.base_url}{path}: {status} {_short(answer)}")
         return answer
 
 
@@ -178,8 +189,8 @@ def _answer(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
     }
     try:
         return server.say(way.ask(body), stream=stream)
-    except ModelError as error:
-        if " 400 " in str(error) or " 422 " in str(error):
+    except Rejected as error:
+        if error.status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
             raise NoContinuation(str(error)) from error
         raise
 
