@@ -1,7 +1,8 @@
 """How much faster the search is than doing it with `generate`.
 
 Three ways to find the best of 100 candidate prefixes on 37 tasks of the search split:
-ours (margins over shared keys and values), one `generate` of at most 150 new tokens a
+ours (margins over shared keys and values, then what the leaders by margin really write,
+as the search chooses), one `generate` of at most 150 new tokens a
 candidate and task, and one batched `generate` of 24 tokens a candidate. The slow sides run
 on samples and are extrapolated; the table says so. `generate` is transformers' own, with
 the same weights and dtype. Not a test: times depend on the machine and on who else uses it.
@@ -33,6 +34,7 @@ from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
 from foreword.suites import files
 
 LONG, SHORT = 150, 24  # new tokens of the two slow ways
+LEADERS = 0.12  # of the candidates, by margin, are measured by openings: 12 of 100, as in `ping`
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,11 @@ class Plain:
 
 def winner(candidates: Sequence[str], scores: Sequence[Score]) -> str:
     """The best overall; ties by the mean distance of the margins, then the first."""
-    best = max(range(len(scores)), key=lambda i: (scores[i].overall, _lead(scores[i]), -i))
-    return candidates[best]
+    return candidates[min(range(len(scores)), key=lambda i: (_rank(scores[i]), i))]
+
+
+def _rank(score: Score) -> tuple[float, float]:
+    return -score.overall, -_lead(score)
 
 
 def _lead(score: Score) -> float:
@@ -145,9 +150,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         openings = learn_openings(*shared, judge, model.tokenizer, acts=doing)
         return MarginScorer(*(model.prefill(s) for s in (search.benign, search.harmful)), openings)
 
+    def reread(found: Sequence[tuple[str, Score]]) -> str:
+        """The best of the leaders by what they bring the model to write."""
+        best = [prefix for prefix, _ in sorted(found, key=lambda pair: _rank(pair[1]))]
+        best = best[: math.ceil(LEADERS * len(found))]
+        shared = [model.prefill(side) for side in (search.benign, search.harmful)]
+        return winner(best, OpeningScorer(*shared, judge, SHORT, doing).score(best))
+
     learning, scorer = timed(learn)
-    ours, margins = timed(lambda: scorer.score(candidates))
-    print(f"(a) margins: {ours:.1f} s, prefill included; before that, learning: {learning:.1f} s")
+    alone_s, margins = timed(lambda: scorer.score(candidates))
+    leaders_s, top = timed(lambda: reread(list(zip(candidates, margins, strict=True))))
+    ours = alone_s + leaders_s
+    print(
+        f"(a) margins: {alone_s:.1f} s, prefill included; what the leaders write: "
+        f"{leaders_s:.1f} s; before that, learning: {learning:.1f} s"
+    )
 
     pairs = [(rng.choice(candidates), rng.choice(search.all)) for _ in range(args.sample)]
     some = [rng.choice(candidates) for _ in range(max(1, args.sample // 6))]
@@ -162,18 +179,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     # The slow ways choose from a sample that holds our winner; so does ours, for a fair match.
     pool = rng.sample(candidates, min(args.pool, len(candidates)))
-    top = winner(candidates, margins)
     pool = pool if top in pool else [top, *pool[1:]]
     sides = [Replies(model, side) for side in (search.benign, search.harmful)]
-    chosen = {"margin": winner(pool, [margins[candidates.index(p)] for p in pool])}
+    scored = [margins[candidates.index(prefix)] for prefix in pool]
+    chosen = {"ours": reread(list(zip(pool, scored, strict=True)))}
     for name, tokens in (("naive", LONG), ("batched", SHORT)):
         chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens, doing).score(pool))
     sides = [Replies(model, side) for side in (check.benign, check.harmful)]
     final = OpeningScorer(*sides, judge, LONG, doing)
     scores = dict(zip(chosen, final.score(list(chosen.values())), strict=True))
     same = all(
-        abs(scores["margin"].overall - scores[name].overall)
-        <= math.hypot(half_width(scores["margin"]), half_width(scores[name]))
+        abs(scores["ours"].overall - scores[name].overall)
+        <= math.hypot(half_width(scores["ours"]), half_width(scores[name]))
         for name in ("naive", "batched")
     )
     for name, prefix in chosen.items():
@@ -187,7 +204,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "speedup_vs_naive_with_learning": naive_s / (ours + learning),
         "speedup_vs_batched_with_learning": batched_s / (ours + learning),
         "same_winner_interval": same,
-        "seconds": {"ours": ours, "learning": learning, "naive": naive_s, "batched": batched_s},
+        "speedup_vs_naive_by_margins": naive_s / alone_s,
+        "speedup_vs_batched_by_margins": batched_s / alone_s,
+        "seconds": {
+            "ours": ours,
+            "margins": alone_s,
+            "learning": learning,
+            "naive": naive_s,
+            "batched": batched_s,
+        },
         "sampled": {"naive_calls": len(pairs), "batched_calls": len(some), "pool": len(pool)},
         "winners": {name: [chosen[name], scores[name].overall] for name in chosen},
         "model": model.fingerprint,

@@ -13,7 +13,17 @@ from foreword.cli import main
 from foreword.cli.commands import app
 from foreword.testing.servers import FakeServer
 
-COMMANDS = ("quickstart", "train", "eval", "search", "serve", "check", "doctor", "models")
+COMMANDS = (
+    "quickstart",
+    "train",
+    "eval",
+    "search",
+    "serve",
+    "key",
+    "check",
+    "doctor",
+    "models",
+)
 
 
 def run(*args: str, **kwargs) -> subprocess.CompletedProcess[str]:
@@ -41,6 +51,10 @@ def test_every_command_has_help_with_an_example(command):
         (["eval", "files", "--guard", "missing.json"], "missing.json"),
         (["train", "missing.yaml"], "missing.yaml"),
         (["check", "nobody"], "nobody"),
+        (["serve"], "upstream: is missing"),
+        (["serve", "--upstream", "http://h/v1"], "--guards"),
+        (["serve", "--config", "missing.toml"], "missing.toml"),
+        (["serve", "--upstream", "http://h/v1", "--guards", "missing.toml"], "missing.toml"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(args, named, tmp_path):
@@ -130,7 +144,7 @@ def test_every_row_has_a_page():
     root = Path(__file__).parents[2]
     rows = {path.parent.name for path in (root / "src/foreword").glob("*/__init__.py")}
     pages = {path.stem for path in (root / "docs").glob("*.md")}
-    assert rows - {"testing"} == pages - {"dependencies", "benchmarks"}
+    assert rows - {"testing"} == pages - {"dependencies", "benchmarks", "deploy"}
 
 
 def test_the_package_is_callable_as_search():

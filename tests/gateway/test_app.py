@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from foreword import Guard
-from foreword.gateway import app as application
 from foreword.gateway.app import Gateway
+from foreword.gateway.policy import Policy
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import DIALECTS, dialect
 from foreword.models.probe import Continuation, Server, probe
@@ -51,7 +51,7 @@ def gate():
 
         def start(server, way=PLAIN, silence=5.0, **options):
             url = server if isinstance(server, str) else stack.enter_context(server).url
-            gateway = Gateway(Upstream(url, None, silence), GUARD, way, **options)
+            gateway = Gateway(Upstream(url, None, silence), Policy.of(GUARD), way, **options)
             at = stack.enter_context(running(gateway))
             return stack.enter_context(httpx.Client(base_url=at, timeout=20))
 
@@ -120,7 +120,7 @@ def test_models_health_metrics_and_nothing_else(gate):
     ready = client.get(root + "health/ready").json()
     assert ready == {
         "ready": True,
-        "guard": GUARD.hash8,
+        "guards": [GUARD.hash8],
         "dialect": "ollama",
         "echo": False,
         "echo_stream": False,
@@ -426,7 +426,7 @@ def test_only_some_headers_go_either_way_and_an_own_key_replaces_the_clients():
     headers = {"authorization": "Bearer client", "cookie": "c=d", "x-request-id": "r0"}
     with RawServer(look) as server:
         for key in (None, "own"):
-            gateway = Gateway(Upstream(server.url, key), GUARD, PLAIN)
+            gateway = Gateway(Upstream(server.url, key), Policy.of(GUARD), PLAIN)
             with running(gateway) as at:
                 response = httpx.post(f"{at}/chat/completions", json=ASK, headers=headers)
             assert response.headers["x-request-id"] == "r1"
@@ -436,13 +436,12 @@ def test_only_some_headers_go_either_way_and_an_own_key_replaces_the_clients():
     assert all("cookie" not in head and "x-request-id: r0" in head for head in seen)
 
 
-def test_a_fault_of_our_own_is_an_answer_and_a_line_in_the_log(gate, monkeypatch, caplog):
-    def fault(*_):
-        raise RuntimeError("ours")
+def test_a_fault_of_our_own_is_an_answer_and_a_line_in_the_log(gate, caplog):
+    class Faulty(Upstream):
+        async def send(self, *_):
+            raise RuntimeError("ours")
 
-    monkeypatch.setattr(application, "guard_chat", fault)
-    server = FakeServer("ollama")
-    client = gate(server)
-    failed(client.post("/chat/completions", json=ASK), 500, "internal")
+    gateway = Gateway(Faulty("http://127.0.0.1:9/v1"), Policy.of(GUARD), PLAIN)
+    with running(gateway) as at:
+        failed(httpx.post(f"{at}/chat/completions", json=ASK), 500, "internal")
     assert "ours" in caplog.text
-    assert server.asked == []

@@ -7,41 +7,22 @@ import subprocess
 import openai
 import pytest
 
-from foreword import Guard, models
 from foreword.core.stats import wilson
 from foreword.core.types import Label
 from foreword.defences.guarded import GuardedModel
 from foreword.gateway.app import Gateway
+from foreword.gateway.policy import Policy
 from foreword.gateway.upstream import Upstream
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models.probe import Server, probe
 from foreword.search.ping import chat
 from foreword.suites import get
-from foreword.testing.llamacpp import llama_server, write_gguf
 from foreword.testing.servers import running
 
 pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.model
 WORDS = "As a responsible assistant, I"
 ITEMS, TOKENS = 20, 16
-
-
-@pytest.fixture(scope="module")
-def agent():
-    return models.load("reference", adapter="agent")
-
-
-@pytest.fixture(scope="module")
-def guard(agent):
-    return Guard(prefix=WORDS, target=agent.fingerprint)
-
-
-@pytest.fixture(scope="module")
-def upstream(agent, tmp_path_factory):
-    path = tmp_path_factory.mktemp("gguf") / "agent.gguf"
-    write_gguf(agent, path)
-    with llama_server(path) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +34,7 @@ def way(upstream):
 @pytest.fixture(scope="module")
 def serve(upstream, guard, way):
     """A function that gives a context manager: a gateway's address."""
-    return lambda **options: running(Gateway(Upstream(upstream), guard, way, **options))
+    return lambda **options: running(Gateway(Upstream(upstream), Policy.of(guard), way, **options))
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,14 @@ def test_a_client_cannot_speak_past_the_dialect(name):
     assert asked["chat_template_kwargs"]["mine"] == 1
 
 
+@pytest.mark.parametrize("name", DIALECTS)
+def test_items_are_asked_for_as_messages_are(name):
+    items = {key: value for key, value in BODY.items() if key != "messages"}
+    asked = DIALECTS[name].ask({**items, "input": BODY["messages"], "echo": True}, "input")
+    assert asked.pop("input") == DIALECTS[name].ask(BODY).pop("messages")
+    assert "messages" not in asked and "echo" not in asked
+
+
 def test_template_arguments_that_are_no_mapping_are_replaced():
     asked = DIALECTS["vllm"].ask({**BODY, "chat_template_kwargs": "x"})
     assert asked["chat_template_kwargs"] == {"enable_thinking": False}

@@ -6,8 +6,16 @@ import pytest
 
 from foreword.core.errors import ModelError, UnknownName, UsageError
 from foreword.models.dialects import DIALECTS, dialect
-from foreword.models.probe import BEGINNINGS, NoContinuation, Server, probe
-from foreword.testing.servers import MANNERS, FakeServer, Manner
+from foreword.models.probe import (
+    BEGINNINGS,
+    NO_ROUTE,
+    NoContinuation,
+    Rejected,
+    Server,
+    probe,
+    probe_responses,
+)
+from foreword.testing.servers import MANNERS, FakeServer, Manner, RawServer
 
 
 @pytest.fixture
@@ -73,6 +81,57 @@ def test_a_new_turn_that_says_it_all_again_is_no_echo(served, monkeypatch):
     _, server = served("openai")
     with pytest.raises(NoContinuation, match="came '1, 2, 3, 4,'"):
         probe(server, "ollama")
+
+
+@pytest.mark.parametrize("name", ["vllm", "llamacpp", "ollama", "lmstudio"])
+def test_on_responses_each_server_that_has_the_route_is_proved_on_its_own(served, name):
+    fake, server = served(name)
+    found = probe_responses(server, dialect(name))
+    assert found is not None and found.dialect is dialect(name)
+    assert (found.echo, found.echo_stream) == ECHOES.get(name, (False, False))
+    assert all("messages" not in body and body["store"] is False for body in fake.asked)
+
+
+@pytest.mark.parametrize("name", ["deepseek", "mistral"])
+def test_a_server_without_responses_is_no_failure(served, name):
+    _, server = served(name)
+    assert probe_responses(server, dialect(name)) is None
+
+
+@pytest.mark.parametrize("status", NO_ROUTE)
+def test_what_servers_say_of_a_route_that_they_do_not_have(served, status):
+    _, server = served(Manner(lambda body: True, no_responses=status))
+    assert probe_responses(server, dialect("ollama")) is None
+
+
+@pytest.mark.parametrize("name", ["sglang", "openai"])
+def test_a_server_that_begins_a_new_turn_on_responses_alone_is_found_out(served, name):
+    _, server = served(name)
+    with pytest.raises(NoContinuation, match="came 'Sure"):
+        probe_responses(server, dialect("sglang"))
+
+
+def test_a_server_that_refuses_a_beginning_on_responses_says_why(served):
+    _, server = served("llamacpp")
+    with pytest.raises(NoContinuation, match="incompatible with enable_thinking"):
+        probe_responses(server, dialect("ollama"))
+
+
+def test_a_failure_of_the_responses_route_is_neither_yes_nor_no(served):
+    _, server = served(Manner(lambda body: True, no_responses=503))
+    with pytest.raises(Rejected, match="503"):
+        probe_responses(server, dialect("ollama"))
+
+
+@pytest.mark.parametrize("odd", ["[]", "{}", '{"output": 7}', "data: {}"])
+def test_an_answer_that_is_no_response_is_told_apart(odd):
+    raw = f"HTTP/1.1 200 OK\r\ncontent-length: {len(odd)}\r\n\r\n{odd}".encode()
+    with (
+        RawServer(lambda line, request, n: line.sendall(raw)) as fake,
+        Server(fake.url, "m") as server,
+        pytest.raises(ModelError, match="gave no response"),
+    ):
+        server.respond({}, stream=odd.startswith("data"))
 
 
 def test_an_unknown_dialect_is_named_with_the_known(served):

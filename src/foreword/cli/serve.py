@@ -12,20 +12,6 @@ from foreword.cli.app import app, notes
 if TYPE_CHECKING:
     import socket
 
-    from foreword.defences.guard import Guard
-    from foreword.models.probe import Continuation
-
-DRAIN_S = 30  # for requests under way when the gateway is told to stop
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--upstream-key",
-        envvar="FOREWORD_UPSTREAM_KEY",
-        show_default=False,
-        help="Sent to the upstream instead of the client's own; better by the variable.",
-    ),
-]
-
 
 @app.command(
     epilog="Example: [bold]foreword serve --upstream http://127.0.0.1:8000/v1 "
@@ -33,77 +19,102 @@ Key = Annotated[
 )
 def serve(
     upstream: Annotated[
-        str, typer.Option(envvar="FOREWORD_UPSTREAM", help="The /v1 address of the server.")
-    ],
-    guard: Annotated[Path, typer.Option(envvar="FOREWORD_GUARD", help="A guard.json.")],
-    dialect: Annotated[
-        str,
+        str | None, typer.Option(help="The /v1 address of the server.", show_default=False)
+    ] = None,
+    guard: Annotated[
+        Path | None, typer.Option(help="A guard.json for everybody.", show_default=False)
+    ] = None,
+    guards: Annotated[
+        Path | None,
         typer.Option(
-            envvar="FOREWORD_DIALECT",
-            help="How the server is asked to continue, e.g. vllm or llamacpp (docs/gateway.md).",
+            help="A guards.toml: guards by model and key, keys, guardrail models.",
+            show_default=False,
         ),
-    ] = "auto",
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with these options and more (docs/gateway.md)."),
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="How the server is asked to continue, e.g. vllm or llamacpp (docs/gateway.md).",
+            show_default="auto",
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Whom to probe; the first the server lists if not given.")
     ] = None,
-    host: Annotated[str, typer.Option(envvar="FOREWORD_HOST")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="FOREWORD_PORT", min=0, max=65535)] = 8700,
+    host: Annotated[str | None, typer.Option(show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, show_default="8700")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on the socket.", show_default="1")
+    ] = None,
     show_prefix: Annotated[
-        bool, typer.Option("--show-prefix", help="Show clients the guard's words, too.")
-    ] = False,
+        bool | None, typer.Option("--show-prefix", help="Show clients the guard's words, too.")
+    ] = None,
     silence: Annotated[
-        float, typer.Option(min=0.1, help="Longest wait for the upstream's next byte, in seconds.")
-    ] = 300.0,
-    upstream_key: Key = None,
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Longest wait for the upstream's next byte, in seconds.",
+            show_default="300",
+        ),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Append a JSON line for each request to this file.", show_default=False),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="text or json.", show_default="text")
+    ] = None,
+    upstream_key: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Sent to the upstream instead of the client's own; better by the variable.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve an OpenAI-compatible API whose every reply begins with the guard's prefix."""
-    import gc
+    """Serve an OpenAI-compatible API whose every reply begins with the guard's prefix.
 
-    import uvicorn
+    Every option is read from FOREWORD_<NAME> or from the TOML file, too, in this order.
+    """
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    from foreword.gateway import process, settings
+    from foreword.gateway.app import SUFFIX
 
-    from foreword.defences.guard import Guard
-    from foreword.gateway.app import Gateway
-    from foreword.gateway.upstream import Upstream
-
-    loaded, server = Guard.load(guard), Upstream(upstream, upstream_key, silence)
-    way = prove(loaded, upstream, dialect, model, upstream_key)
-    gateway = Gateway(server, loaded, way, show_prefix=show_prefix)
-    with bind(host, port) as listening:
+    said = settings.load(config, flags)
+    found = process.policy(said)
+    way, responses = SUFFIX, None
+    if found.continues:
+        way = process.prove(said)
+        responses = process.prove_responses(said, way.dialect)
+    gateway = process.build(said, way, responses)
+    with bind(said.host, said.port) as listening:
         at = listening.getsockname()
+        names = ", ".join(route.guard.hash8 for route in found.routes)
         notes.print(
-            f"guard {loaded.hash8} before {upstream} ({way.dialect.name}), "
+            f"guard {names} before {said.upstream} ({way.dialect.name}), "
             f"serving http://{at[0]}:{at[1]}/v1",
             highlight=False,
+            markup=False,
         )
-        config = uvicorn.Config(
-            gateway,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-        gc.collect()
-        gc.freeze()  # a full collection would stop all requests to look through what never dies
-        uvicorn.Server(config).run(sockets=[listening])
+        process.run(said, way, gateway, listening, responses)
 
 
-def prove(
-    guard: Guard, upstream: str, dialect: str, model: str | None, key: str | None
-) -> Continuation:
-    """What the live probe says of the upstream; a suffix needs no continuation.
+@app.command(epilog="Example: [bold]foreword key web-agents >> guards.toml[/bold]")
+def key(name: Annotated[str, typer.Argument(help="Who will use it.")]) -> None:
+    """Make an API key for the gateway: the key on stderr, its entry for guards.toml on stdout."""
+    import json
 
-    Raises:
-        NoContinuation: the upstream does not continue, and the guard is a prefix.
-        ModelError: the upstream cannot be asked.
-    """
-    from foreword.models.dialects import Dialect
-    from foreword.models.probe import Continuation, Server, probe
+    from foreword.gateway.keys import digest, new_key
 
-    if guard.placement == "suffix":
-        return Continuation(Dialect("suffix"), echo=False, echo_stream=False)
-    with Server(upstream, model, key) as server:
-        return probe(server, dialect)
+    made = new_key()
+    said = f"the key of {name}, shown this once: {made}"
+    notes.print(said, highlight=False, markup=False, soft_wrap=True)
+    quoted = json.dumps(name, ensure_ascii=False)  # \u of JSON and of TOML differ beyond 16 bits
+    typer.echo(f'\n[[key]]\nname = {quoted}\nsha256 = "{digest(made)}"')
 
 
 def bind(host: str, port: int) -> socket.socket:

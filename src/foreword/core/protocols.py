@@ -1,16 +1,17 @@
 """The few seams of Foreword: what a part must do to take another's place.
 
 Model: text in, text out, with a prefix. Judge: reads what the model added.
-Proposer and Scorer: the two halves of the search. Everything else is data.
+Guardrail: how to ask a guard model, and how to read its answer. Proposer and
+Scorer: the two halves of the search. Everything else is data.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from foreword.core.types import Chat, Reply, Score, Trial, Verdict
+from foreword.core.types import Chat, Finding, Reply, Score, Trial, Verdict
 
 
 @runtime_checkable
@@ -50,6 +51,30 @@ class Judge(Protocol):
 
     def judge(self, prefix: str, continuation: str) -> Verdict:
         """Judge only what `continuation` adds to `prefix`."""
+        ...
+
+
+@runtime_checkable
+class Guardrail(Protocol):
+    """The language of one family of guard models; who sends the request is somebody else's part."""
+
+    @property
+    def name(self) -> str:
+        """The format, e.g. "wildguard"."""
+        ...
+
+    def ask(
+        self, messages: Sequence[Mapping[str, Any]], reply: str | None
+    ) -> tuple[str, dict[str, Any]]:
+        """The path below the server's base URL and the JSON body, "model" still missing.
+
+        `messages` are in OpenAI's shape. Without a `reply` the request is judged, that is the
+        last user or tool turn in its conversation, otherwise the reply to them.
+        """
+        ...
+
+    def read(self, text: str, *, of_reply: bool) -> Finding:
+        """What the first choice's text says about the reply, or about the request."""
         ...
 
 

@@ -48,6 +48,22 @@ class Verdict:
     reason: str = ""
 
 
+class Safety(enum.StrEnum):
+    """What a guardrail can say."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A guardrail's answer; `reason` names the categories of an unsafe one, or why undecided."""
+
+    safety: Safety
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Reply:
     """What a model said: the injected prefix and the text it added itself."""

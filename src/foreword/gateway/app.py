@@ -1,83 +1,106 @@
-"""The HTTP face: routes, errors and headers; what is said is shaped elsewhere.
+"""The HTTP face: routes, callers, errors and headers; what is said is shaped elsewhere.
 
-A request is read, guarded and sent; the answer is settled and passed on, as a
-stream where the upstream streams. Whatever goes wrong is an error of the OpenAI
-shape, after the first byte as an event of the stream. Nothing reaches the
-upstream unguarded: a route that is not known here does not exist.
+A request is admitted, read, guarded, checked and sent; the answer is settled, checked
+and passed on, as a stream where the upstream streams. Whatever goes wrong is an error
+of the OpenAI shape, after the first byte as an event of the stream. Nothing reaches
+the upstream unguarded: a route that is not known here does not exist.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from time import perf_counter
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, nullcontext
+from time import monotonic, perf_counter
 
 import orjson
 
-from foreword.defences.guard import Guard
+from foreword.core.errors import ForewordError
 from foreword.gateway import asgi
-from foreword.gateway.answers import settle_chat, settle_text
 from foreword.gateway.asgi import Receive, Request, Scope, Send, reply
-from foreword.gateway.connection import Answer, UpstreamError
+from foreword.gateway.audit import Audit, Record
+from foreword.gateway.checks import Blocked, Checks
+from foreword.gateway.connection import UpstreamError
+from foreword.gateway.exchange import JSON, Exchange, Reply, chosen
+from foreword.gateway.faces import CHAT, RESPONSES, TEXT, Face
+from foreword.gateway.keys import Denied, opts_out
 from foreword.gateway.metrics import Metrics
-from foreword.gateway.requests import Asked, BadRequest, guard_chat, guard_prompt, read
-from foreword.gateway.streams import Stream
+from foreword.gateway.policy import Policy, PolicyFile
+from foreword.gateway.requests import Asked, BadRequest, read
+from foreword.gateway.traces import Traces
 from foreword.gateway.upstream import Upstream
-from foreword.models.dialects import Body
-from foreword.models.probe import Continuation
+from foreword.models.dialects import Dialect
+from foreword.models.probe import Continuation, NoContinuation
 
-JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain; charset=utf-8"
-# Of the client's headers only these go on, of the upstream's only these come back.
+TEXT_PLAIN = "text/plain; charset=utf-8"
+# Of the client's headers only these go on.
 SENT = ("authorization", "x-request-id", "traceparent", "tracestate")
-PASSED = ("x-request-id", "retry-after")
 MAX_BODY = 8 * 2**20
+BODY_S = 60.0  # for a client to send its body
+WATCH_S = 1.0  # between looks at guards.toml
+PROBE_S = 10.0  # between probes on demand, which cost the upstream a few tokens
+
+# Of an upstream that was not probed, which is enough for guards with placement suffix.
+SUFFIX = Continuation(Dialect("suffix"), echo=False, echo_stream=False)
 
 log = logging.getLogger("foreword.gateway")
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What a client gets."""
-
-    status: int
-    content: bytes | AsyncGenerator[bytes]
-    media_type: str = JSON
-    headers: dict[str, str] | None = None
-
-
 class Gateway:
-    """One guard before one upstream: an ASGI application."""
+    """A policy before one upstream: an ASGI application."""
 
     def __init__(
         self,
         upstream: Upstream,
-        guard: Guard,
+        policy: Policy | PolicyFile,
         way: Continuation,
         *,
         show_prefix: bool = False,
         max_body: int = MAX_BODY,
+        audit: Audit | None = None,
+        prove: Callable[[], Continuation] | None = None,
+        traces: Traces | None = None,
+        responses: Continuation | None = None,
+        prove_responses: Callable[[Dialect], Continuation | None] | None = None,
     ) -> None:
-        """`way` is what the live probe measured; `max_body` is in bytes."""
-        self._upstream, self._guard, self._way = upstream, guard, way
+        """Set up; nothing is connected before the first request.
+
+        Args:
+            upstream: whom to ask.
+            policy: which guard for whom; a file is read again when it changes.
+            way: what the live probe measured.
+            show_prefix: show clients the guard's words, too.
+            max_body: bytes of a request.
+            audit: where requests are recorded.
+            prove: the live probe, for when it is asked for again.
+            traces: where spans of requests go.
+            responses: what the probe measured of /responses; the route is there if it is.
+            prove_responses: the probe of that route.
+
+        Raises:
+            ConfigError: the policy's file cannot be used.
+        """
+        self._upstream, self._way, self._prove = upstream, way, prove
+        self._responses, self._prove_responses = responses, prove_responses
         self._show, self._max_body = show_prefix, max_body
+        self._audit, self._traces = audit or Audit(), traces
         self._metrics = Metrics()
-        self._guarded = self._metrics.guarded.labels(guard.hash8)
-        self._headers = {
-            "x-foreword-guard": guard.hash8,
-            "x-foreword-dialect": way.dialect.name,
-            "x-foreword-prefix": "shown" if show_prefix else "hidden",
-        }
-        self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
-            ("POST", "/v1/chat/completions"): self.chat,
-            ("POST", "/v1/completions"): self.completions,
+        self._file = policy if isinstance(policy, PolicyFile) else None
+        self._policy = policy.load() if isinstance(policy, PolicyFile) else policy
+        self._checks = Checks(self._policy.checks, self._metrics)
+        self._unproved, self._probed = "", -PROBE_S
+        self._routes: dict[tuple[str, str], Callable[[Request, Record], Awaitable[Reply]]] = {
+            ("POST", CHAT.path): self._speaking(CHAT),
+            ("POST", TEXT.path): self._speaking(TEXT),
             ("GET", "/v1/models"): self.models,
             ("GET", "/health/live"): self.live,
             ("GET", "/health/ready"): self.ready,
             ("GET", "/metrics"): self.metrics,
         }
+        if responses:
+            self._routes["POST", RESPONSES.path] = self._speaking(RESPONSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -88,158 +111,187 @@ class Gateway:
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self._upstream:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._upstream)
+            watching = asyncio.create_task(self._watch())
+            stack.callback(watching.cancel)
             await send({"type": "lifespan.startup.complete"})
             await receive()
+        self._checks.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _watch(self) -> None:
+        """Take over guards.toml when it changes; a broken one changes nothing."""
+        while self._file:
+            await asyncio.sleep(WATCH_S)
+            if not self._file.changed():
+                continue
+            try:
+                policy = self._file.load()
+                checks = Checks(policy.checks, self._metrics)
+                if policy.continues and self._way == SUFFIX and self._prove:
+                    self._way = await asyncio.to_thread(self._prove)
+            except ForewordError as error:
+                log.error("the old policy stays: %s", error)
+                self._metrics.reloads.labels("failed").inc()
+                continue
+            before, self._checks, self._policy = self._checks, checks, policy
+            before.close()
+            self._metrics.reloads.labels("done").inc()
+            log.warning("%s was read again", self._file.path)
 
     async def _serve(self, request: Request, send: Send) -> None:
         """Answer a request, unless its client leaves."""
+        record = Record(request.path, request.headers.get("x-request-id") or secrets.token_hex(8))
+        span = self._traces.request(request, record) if self._traces else nullcontext()
         try:
-            answer = await self._answer(request)
-            await reply(
-                send, answer.status, answer.headers or {}, answer.media_type, answer.content
-            )
+            with span:
+                await self._tell(request, record, send)
         except asgi.Gone:
-            return
+            record.outcome = "client gone"
         except asyncio.CancelledError:
+            record.outcome = "client gone"
             if not request.gone:
                 raise
         finally:
             request.close()
+            if record.model or record.status >= 400:
+                self._audit.keep(record)
 
-    async def _answer(self, request: Request) -> Reply:
+    async def _tell(self, request: Request, record: Record, send: Send) -> None:
+        answer = await self._answer(request, record)
+        record.status = answer.status
+        await reply(send, answer.status, answer.headers or {}, answer.media_type, answer.content)
+
+    async def _answer(self, request: Request, record: Record) -> Reply:
         """What the client gets, whatever happens."""
         handle = self._routes.get((request.method, request.path))
         try:
-            answer = await (handle or self._unknown)(request)
+            answer = await (handle or self._unknown)(request, record)
+            record.outcome = record.outcome or ("ok" if answer.status < 400 else "upstream")
+        except TimeoutError:
+            late, close = f"no whole body in {BODY_S:g} s", {"connection": "close"}
+            answer = _failed(record, 408, "body_too_slow", late, close)
         except asgi.BodyTooLarge as error:
-            answer = _failed(413, "body_too_large", str(error))
+            answer = _failed(record, 413, "body_too_large", str(error))
         except BadRequest as error:
-            answer = _failed(400, "invalid_request", str(error))
+            answer = _failed(record, 400, "invalid_request", str(error))
+        except Denied as error:
+            answer = _failed(record, error.status, error.code, str(error), error.headers)
+        except Blocked as error:
+            answer = _failed(record, 400 if error.judged else 503, error.code, str(error))
         except UpstreamError as error:
-            answer = _failed(error.status, error.code, str(error))
+            answer = _failed(record, error.status, error.code, str(error))
             self._metrics.failures.labels(error.code).inc()
         except asgi.Gone:
             raise
         except Exception:  # the one place that supervises a request
             log.exception("a request failed by our own fault")
-            answer = _failed(500, "internal", "the gateway failed; its log says why")
+            answer = _failed(record, 500, "internal", "the gateway failed; its log says why")
         self._metrics.requests.labels(request.path if handle else "other", answer.status).inc()
         return answer
 
-    async def chat(self, request: Request) -> Reply:
-        """/v1/chat/completions."""
-        raw = await request.body(self._max_body)
-        start = perf_counter()
-        asked = guard_chat(read(raw), self._guard, self._way.dialect)
+    def _speaking(self, face: Face) -> Callable[[Request, Record], Awaitable[Reply]]:
+        async def handle(request: Request, record: Record) -> Reply:
+            policy, checks = self._policy, self._checks  # the same for all of this request
+            caller = policy.ring.admit(request.headers)
+            record.key = caller.name
+            raw = await request.body(self._max_body, BODY_S)
+            start = perf_counter()
+            body = read(raw)
+            record.raw, record.model = raw, str(body.get("model") or "-")
+            guard = None
+            if not opts_out(caller, request.headers):
+                tools = bool(body.get("tools"))
+                guard = policy.guard_for(str(body.get("model") or ""), caller, tools=tools)
+                if self._unproved and guard.placement == "prefix":
+                    raise UpstreamError(503, "not_continuing", self._unproved)
+            record.guard = guard.hash8 if guard else "off"
+            way = self._way_of(face)
+            asked = face.guard(body, guard, way) if guard else Asked(body, "")
+            headers = {"content-type": JSON, **chosen(request.headers, SENT)}
+            if policy.ring.callers:
+                headers.pop("authorization", None)  # it is ours, not the upstream's
+            exchange = Exchange(
+                self._upstream, self._metrics, self._traces, way, self._show, face, record
+            )
+            return await exchange.run(asked, headers, checks, body, start)
 
-        def settle(answer: Body) -> Body:
-            return settle_chat(answer, asked.begun, echo=self._way.echo, show=self._show)
+        return handle
 
-        return await self._relay(request, asked, self._way.echo_stream, settle, start)
+    def _way_of(self, face: Face) -> Continuation:
+        """How the upstream continues on a route.
 
-    async def completions(self, request: Request) -> Reply:
-        """/v1/completions."""
-        raw = await request.body(self._max_body)
-        start = perf_counter()
-        asked = guard_prompt(read(raw), self._guard)
+        Raises:
+            UpstreamError: there it no longer does.
+        """
+        way = self._responses if face is RESPONSES else self._way
+        if way is None:
+            reason = f"the upstream no longer continues on {face.path}"
+            raise UpstreamError(503, "not_continuing", reason)
+        return way
 
-        def settle(answer: Body) -> Body:
-            return settle_text(answer, asked.begun, show=self._show)
-
-        return await self._relay(request, asked, False, settle, start)
-
-    async def models(self, request: Request) -> Reply:
+    async def models(self, request: Request, record: Record) -> Reply:
         """/v1/models, as the upstream lists them."""
-        answer = await self._upstream.send("GET", "/models", _chosen(request.headers, SENT))
+        self._policy.ring.admit(request.headers)
+        headers = {} if self._policy.ring.callers else chosen(request.headers, SENT)
+        answer = await self._upstream.send("GET", "/models", headers)
         return Reply(answer.status, await answer.whole(), answer.media_type or JSON)
 
-    async def live(self, request: Request) -> Reply:
+    async def live(self, request: Request, record: Record) -> Reply:
         """Whether the process runs."""
-        return Reply(200, b"ok\n", TEXT)
+        return Reply(200, b"ok\n", TEXT_PLAIN)
 
-    async def ready(self, request: Request) -> Reply:
-        """Whether the upstream answers, and how it was proved to continue."""
+    async def ready(self, request: Request, record: Record) -> Reply:
+        """Whether the upstream answers and continues; with ?probe=true it is asked again."""
         answer = await self._upstream.send("GET", "/models", {})
         await answer.whole()
         if answer.status >= 500:
             raise UpstreamError(503, "upstream_failing", f"the upstream says {answer.status}")
+        if self._policy.continues and request.query == "probe=true":
+            await self._probe()
+        if self._policy.continues and self._unproved:
+            raise UpstreamError(503, "not_continuing", self._unproved)
+        if self._audit.broken:
+            raise UpstreamError(503, "audit_failing", self._audit.broken)
         way = self._way
         state = {"dialect": way.dialect.name, "echo": way.echo, "echo_stream": way.echo_stream}
-        return Reply(200, orjson.dumps({"ready": True, "guard": self._guard.hash8, **state}))
+        guards = [route.guard.hash8 for route in self._policy.routes]
+        return Reply(200, orjson.dumps({"ready": True, "guards": guards, **state}))
 
-    async def metrics(self, request: Request) -> Reply:
+    async def _probe(self) -> None:
+        """Prove again that the upstream continues; from a no to a yes no prefix is sent to it.
+
+        Raises:
+            UpstreamError: it cannot be asked, which proves nothing.
+        """
+        if self._prove is None or monotonic() - self._probed < PROBE_S:
+            return
+        self._probed = monotonic()
+        try:
+            self._way = await asyncio.to_thread(self._prove)
+            if self._prove_responses:
+                self._responses = await asyncio.to_thread(self._prove_responses, self._way.dialect)
+            self._unproved = ""
+        except NoContinuation as error:
+            self._unproved = str(error)
+            log.error("the upstream failed the probe: %s", error)
+        except ForewordError as error:
+            raise UpstreamError(503, "probe_failed", str(error)) from error
+
+    async def metrics(self, request: Request, record: Record) -> Reply:
         """For Prometheus."""
         return Reply(200, self._metrics.page(), Metrics.MEDIA_TYPE)
 
-    async def _unknown(self, request: Request) -> Reply:
+    async def _unknown(self, request: Request, record: Record) -> Reply:
         known = ", ".join(f"{method} {path}" for method, path in self._routes)
-        return _failed(404, "not_found", f"this gateway has no such route; it has {known}")
-
-    async def _relay(
-        self,
-        request: Request,
-        asked: Asked,
-        echo_stream: bool,
-        settle: Callable[[Body], Body],
-        start: float,
-    ) -> Reply:
-        """Send what is asked, and pass on what comes, settled."""
-        headers = {"content-type": JSON, **_chosen(request.headers, SENT)}
-        body, path = orjson.dumps(asked.body), request.path.removeprefix("/v1")
-        sent = perf_counter()
-        self._metrics.added.labels("request").observe(sent - start)
-        self._guarded.inc()
-        answer = await self._upstream.send("POST", path, headers, body)
-        self._metrics.head.observe(perf_counter() - sent)
-        back = {**self._headers, **_chosen(answer.headers, PASSED)}
-        if answer.status == 200 and answer.media_type == EVENTS:
-            choices = _choices(asked.body)
-            stream = Stream(asked.begun, echo=echo_stream, show=self._show, choices=choices)
-            return Reply(200, self._events(answer, stream), EVENTS, back)
-        content = await answer.whole()
-        if answer.status != 200:
-            return Reply(answer.status, content, answer.media_type or JSON, back)
-        start = perf_counter()
-        settled = Reply(200, orjson.dumps(settle(_json(answer, content))), JSON, back)
-        self._metrics.added.labels("answer").observe(perf_counter() - start)
-        return settled
-
-    async def _events(self, answer: Answer, stream: Stream) -> AsyncGenerator[bytes]:
-        try:
-            async with aclosing(answer.pieces()) as pieces:
-                async for part in pieces:
-                    if settled := stream.feed(part):
-                        yield settled
-            if settled := stream.end():
-                yield settled
-        except UpstreamError as error:
-            self._metrics.failures.labels(error.code).inc()
-            yield b"\n\ndata: " + asgi.error(str(error), error.code) + b"\n\n"
+        return _failed(record, 404, "not_found", f"this gateway has no such route; it has {known}")
 
 
-def _failed(status: int, code: str, message: str) -> Reply:
-    return Reply(status, asgi.error(message, code))
-
-
-def _chosen(headers: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: headers[name] for name in names if name in headers}
-
-
-def _choices(body: Body) -> int | None:
-    """How many choices a stream will have, if that can be told."""
-    n, prompt = body.get("n", 1), body.get("prompt")
-    return n if isinstance(n, int) and not isinstance(prompt, list) else None
-
-
-def _json(answer: Answer, content: bytes) -> Body:
-    if answer.media_type != JSON:
-        raise UpstreamError(
-            502, "upstream_foreign", f"the upstream answers in {answer.media_type!r}, not in JSON"
-        )
-    with suppress(orjson.JSONDecodeError):
-        found = orjson.loads(content)
-        if isinstance(found, dict):
-            return found
-    raise UpstreamError(502, "upstream_broken", "the upstream's answer is not a JSON object")
+def _failed(
+    record: Record, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Reply:
+    record.outcome = code
+    return Reply(
+        status, asgi.error(message, code), headers={**(headers or {}), "x-request-id": record.id}
+    )

@@ -35,6 +35,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -42,13 +43,21 @@ class Request:
         self._receive = receive
         self._watch: asyncio.Task[None] | None = None
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int, seconds: float) -> bytes:
         """The whole body. From then on, the task is cancelled when the client leaves.
 
         Raises:
             BodyTooLarge: it has more than `limit` bytes.
+            TimeoutError: it takes longer than `seconds`.
             Gone: the client left while sending it.
         """
+        async with asyncio.timeout(seconds):
+            content = await self._read(limit)
+        if task := asyncio.current_task():
+            self._watch = asyncio.ensure_future(self._leave(task))
+        return content
+
+    async def _read(self, limit: int) -> bytes:
         parts, size = [], 0
         while True:
             event = await self._receive()
@@ -61,8 +70,6 @@ class Request:
             parts.append(part)
             if not event.get("more_body"):
                 break
-        if task := asyncio.current_task():
-            self._watch = asyncio.ensure_future(self._leave(task))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _leave(self, task: asyncio.Task[object]) -> None:

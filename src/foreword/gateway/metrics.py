@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
 SLOW = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -34,6 +37,36 @@ class Metrics:
             ["guard"],
             registry=registry,
         )
+        self.prefix = Counter(
+            "foreword_prefix_characters",
+            "Characters of guards sent on; a token has about four.",
+            registry=registry,
+        )
+        self.checks = Counter(
+            "foreword_checks",
+            "What guardrail models said; undecided is not judged.",
+            ["check", "stage", "safety"],
+            registry=registry,
+        )
+        self.blocks = Counter(
+            "foreword_blocks",
+            "Requests and replies blocked by a guardrail model.",
+            ["check", "stage"],
+            registry=registry,
+        )
+        self.check_seconds = Histogram(
+            "foreword_check_seconds",
+            "Time until a guardrail model had judged.",
+            ["check"],
+            buckets=SLOW,
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "foreword_policy_reloads",
+            "Times guards.toml was read again, done or failed.",
+            ["result"],
+            registry=registry,
+        )
         self.added = Histogram(
             "foreword_added_seconds",
             "Time the gateway itself took, by phase.",
@@ -49,5 +82,9 @@ class Metrics:
         )
 
     def page(self) -> bytes:
-        """The text that Prometheus reads."""
-        return generate_latest(self._registry)
+        """The text that Prometheus reads; of several workers all together."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        everybody = CollectorRegistry()
+        MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+        return generate_latest(everybody)

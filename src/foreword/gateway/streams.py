@@ -14,7 +14,7 @@ import orjson
 from foreword.gateway.connection import UpstreamError
 
 MAX_LINE = 4 * 2**20  # bytes of a line that may still have to be changed
-_FIELD = b"data:"
+FIELD = b"data:"
 
 
 class Opening:
@@ -45,16 +45,13 @@ class Opening:
         return held.removeprefix(self._begun)
 
 
-class Stream:
-    """Takes the upstream's bytes in any pieces, gives the client's."""
+class Lines:
+    """Bytes in any pieces, settled line by line until nothing is left to change."""
 
-    def __init__(self, begun: str, *, echo: bool, show: bool, choices: int | None) -> None:
-        """`choices`: how many the request asked for; None if that cannot be told."""
-        self._begun, self._show, self._choices = begun, show, choices
-        self._openings: dict[int, Opening] = {}
+    def __init__(self, *, raw: bool) -> None:
+        """`raw`: there is nothing to change; bytes pass as they are."""
         self._line = b""
-        self._raw = echo == show or not begun
-        self._last: dict[str, Any] = {}
+        self._raw = raw
 
     def feed(self, data: bytes) -> bytes:
         """The client's bytes for some of the upstream's.
@@ -82,10 +79,29 @@ class Stream:
         return (self._settle(line) if line else b"") + self._held()
 
     def _settle(self, line: bytes) -> bytes:
+        """One line as the client gets it."""
+        raise NotImplementedError
+
+    def _held(self) -> bytes:
+        """Words that were held back and are due now."""
+        raise NotImplementedError
+
+
+class Stream(Lines):
+    """The stream of a chat or of /completions."""
+
+    def __init__(self, begun: str, *, echo: bool, show: bool, choices: int | None) -> None:
+        """`choices`: how many the request asked for; None if that cannot be told."""
+        super().__init__(raw=echo == show or not begun)
+        self._begun, self._show, self._choices = begun, show, choices
+        self._openings: dict[int, Opening] = {}
+        self._last: dict[str, Any] = {}
+
+    def _settle(self, line: bytes) -> bytes:
         """One line of the stream, changed where it carries the beginning of a choice."""
-        if not line.startswith(_FIELD):
+        if not line.startswith(FIELD):
             return line
-        payload = line[len(_FIELD) :].strip()
+        payload = line[len(FIELD) :].strip()
         if payload == b"[DONE]":
             return self._held() + line
         try:
@@ -102,7 +118,7 @@ class Stream:
         self._raw = len(self._openings) == self._choices and all(
             opening.done for opening in self._openings.values()
         )
-        return _FIELD + b" " + orjson.dumps(event) + (b"\r" if line.endswith(b"\r") else b"")
+        return FIELD + b" " + orjson.dumps(event) + (b"\r" if line.endswith(b"\r") else b"")
 
     def _settle_choice(self, choice: dict[str, Any]) -> None:
         index = choice.get("index")
@@ -126,5 +142,5 @@ class Stream:
         for index, opening in self._openings.items():
             if not opening.done and (words := opening.release()):
                 choice = {"index": index, "delta": {"content": words}, "finish_reason": None}
-                out += _FIELD + b" " + orjson.dumps({**self._last, "choices": [choice]}) + b"\n\n"
+                out += FIELD + b" " + orjson.dumps({**self._last, "choices": [choice]}) + b"\n\n"
         return out

@@ -20,6 +20,19 @@ from foreword.gateway.connection import Answer, Connection, Stale, UpstreamError
 CONNECT_S = 5.0
 
 
+def address(url: str) -> str:
+    """`url` itself; the check that settings and guards.toml make of an address.
+
+    Raises:
+        ValueError: it is no http address, or holds a password.
+    """
+    try:
+        Upstream(url)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return url
+
+
 class Upstream:
     """An OpenAI-compatible server; a context manager that keeps its connections."""
 
@@ -48,6 +61,10 @@ class Upstream:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are waiting; answers under way go on."""
         for connection in list(self._pool):
             connection.abort()
 

@@ -32,19 +32,29 @@ class Dialect:
     request: Mapping[str, Any] = field(default_factory=dict)
     message: Mapping[str, Any] = field(default_factory=dict)
 
-    def ask(self, body: Mapping[str, Any]) -> Body:
+    def ask(self, body: Mapping[str, Any], turns: str = "messages") -> Body:
         """The request by which this server continues the last message of `body`.
 
         Args:
             body: Of /chat/completions; its last message is the assistant's beginning.
+            turns: The field that holds the messages; "input" for /responses.
         """
         asked = {key: value for key, value in body.items() if key not in REQUEST_FIELDS}
         for key, value in self.request.items():
             asked[key] = {**_mapping(asked.get(key)), **value} if key in _NO_THINKING else value
-        *earlier, last = body["messages"]
+        *earlier, last = body[turns]
         kept = {key: value for key, value in last.items() if key not in MESSAGE_FIELDS}
-        asked["messages"] = [*earlier, {**kept, **self.message}]
+        asked[turns] = [*earlier, {**kept, **self.message}]
         return asked
+
+
+def opened(words: str) -> Body:
+    """The beginning of a reply as an item of /responses.
+
+    vLLM goes on from an item in progress and from no other; llama.cpp wants the type.
+    """
+    part = {"type": "output_text", "text": words, "annotations": []}
+    return {"type": "message", "role": "assistant", "status": "in_progress", "content": [part]}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -11,18 +11,19 @@ as a stream, because the echo of the beginning differs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import httpx
 
 from foreword.core.errors import ForewordError, ModelError, UsageError
-from foreword.models.dialects import DISTINCT, Body, Dialect, dialect
+from foreword.models.dialects import DISTINCT, Body, Dialect, dialect, opened
 
 TIMEOUT_S = 60.0  # of one question; a cold server loads its weights on the first
 TOKENS = 4  # fewer than any beginning has: an answer that repeats one can only be an echo
 NEEDED = 3  # of the four, because a small model may slip once
+NO_ROUTE = (404, 405, 501)  # what servers say of a route that they do not have
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,21 @@ class Server:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(f"{self.base_url} gave no chat answer: {_short(answer)}") from error
 
+    def respond(self, body: Body, *, stream: bool) -> str:
+        """The text of an answer of /responses.
+
+        Raises:
+            Rejected: the server refuses, or has no such route (NO_ROUTE).
+            ModelError: the server fails or says something else than such an answer.
+        """
+        answer = self._send("POST", "/responses", {**body, "stream": stream})
+        try:
+            if stream:
+                return "".join(_text_deltas(answer.text))
+            return "".join(_texts(answer.json()["output"]))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self.base_url} gave no response: {_short(answer)}") from error
+
     def _send(self, method: str, path: str, body: Body | None = None) -> httpx.Response:
         try:
             try:
@@ -136,8 +152,9 @@ class Server:
             reason = str(error) or type(error).__name__
             raise ModelError(f"{self.base_url} does not answer: {reason}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise ModelError(
-                f"{self.base_url}{path} is not there (404); name the address that ends in /v1"
+            raise Rejected(
+                answer.status_code,
+                f"{self.base_url}{path} is not there (404); name the address that ends in /v1",
             )
         if not answer.is_success:
             status = answer.status_code
@@ -169,15 +186,30 @@ def probe(server: Server, name: str = "auto") -> Continuation:
     )
 
 
-def _try(server: Server, way: Dialect) -> Continuation:
-    echoes = []
-    for stream in (False, True):
-        answers = [_answer(server, way, each, stream) for each in BEGINNINGS]
-        echoes.append(_echo(BEGINNINGS, answers))
-    return Continuation(way, *echoes)
+def probe_responses(server: Server, way: Dialect) -> Continuation | None:
+    """The same proof for /responses, where a server may differ from its chat endpoint.
+
+    Args:
+        server: whom to ask.
+        way: the dialect by which it continues a chat.
+
+    Returns:
+        None if the server has no such route. The echo of whole answers is also that of
+        the events which repeat a whole text at the end of a stream (llama.cpp).
+
+    Raises:
+        NoContinuation: it has the route and does not continue there.
+        ModelError: the server cannot be asked at all.
+    """
+    try:
+        return _try(server, way, _respond)
+    except Rejected as error:
+        if error.status in NO_ROUTE:
+            return None
+        raise
 
 
-def _answer(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
+def _chat(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
     body = {
         "model": server.model,
         "messages": [
@@ -187,8 +219,34 @@ def _answer(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
         "max_tokens": TOKENS,
         "temperature": 0,
     }
+    return server.say(way.ask(body), stream=stream)
+
+
+def _respond(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
+    body = {
+        "model": server.model,
+        "input": [{"role": "user", "content": each.question}, opened(each.prefix)],
+        "max_output_tokens": TOKENS,
+        "temperature": 0,
+        "store": False,
+    }
+    return server.respond(way.ask(body, "input"), stream=stream)
+
+
+_Ask = Callable[[Server, Dialect, Beginning, bool], str]
+
+
+def _try(server: Server, way: Dialect, ask: _Ask = _chat) -> Continuation:
+    echoes = []
+    for stream in (False, True):
+        answers = [_answer(server, way, ask, each, stream) for each in BEGINNINGS]
+        echoes.append(_echo(BEGINNINGS, answers))
+    return Continuation(way, *echoes)
+
+
+def _answer(server: Server, way: Dialect, ask: _Ask, each: Beginning, stream: bool) -> str:
     try:
-        return server.say(way.ask(body), stream=stream)
+        return ask(server, way, each, stream)
     except Rejected as error:
         if error.status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
             raise NoContinuation(str(error)) from error
@@ -215,11 +273,29 @@ def _echo(beginnings: Sequence[Beginning], answers: Sequence[str]) -> bool:
 
 
 def _deltas(text: str) -> Iterator[str]:
+    for event in _events(text):
+        for choice in event["choices"]:
+            yield choice["delta"].get("content") or ""
+
+
+def _text_deltas(text: str) -> Iterator[str]:
+    for event in _events(text):
+        if event["type"] == "response.output_text.delta":
+            yield event["delta"]
+
+
+def _texts(output: list[Body]) -> Iterator[str]:
+    for item in output:
+        if item["type"] == "message":
+            for part in item["content"]:
+                yield part.get("text") or ""
+
+
+def _events(text: str) -> Iterator[Body]:
     for line in text.splitlines():
         data = line.removeprefix("data:").strip()
         if line.startswith("data:") and data != "[DONE]":
-            for choice in json.loads(data)["choices"]:
-                yield choice["delta"].get("content") or ""
+            yield json.loads(data)
 
 
 def _short(answer: httpx.Response) -> str:

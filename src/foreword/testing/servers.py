@@ -1,7 +1,7 @@
 """Servers that continue a prefix, or do not, each in the way of a real one.
 
-`FakeServer` speaks the chat endpoint over a real socket; a `Manner` says when it
-continues a trailing assistant message, what it refuses, and where it echoes.
+`FakeServer` speaks /chat/completions and /responses over a real socket; a `Manner`
+says when it continues a trailing assistant message, what it refuses, where it echoes.
 MANNERS holds one for every server of docs/gateway.md. `RawServer` answers in bytes,
 for faults; `running` serves an ASGI application such as the gateway.
 """
@@ -42,6 +42,8 @@ class Manner:
     refuses: Callable[[Body], str] = lambda body: ""  # the reason of a 400
     echo: Callable[[Body], bool] = lambda body: False
     echo_stream: Callable[[Body], bool] = lambda body: False
+    responds: Callable[[Body], bool] | None = None  # when it continues on /responses, if otherwise
+    no_responses: int = 0  # the status of an error where it has no such route
 
 
 def _flags(body: Body) -> bool:
@@ -70,21 +72,28 @@ def _asked(body: Body) -> bool:
     return body.get("echo") is True
 
 
+def _in_progress(body: Body) -> bool:
+    return body["messages"][-1].get("status") in ("in_progress", "incomplete")
+
+
 MANNERS: Mapping[str, Manner] = MappingProxyType(
     {
-        "vllm": Manner(_flags, _both, _asked, _asked),
-        "sglang": Manner(_flags),
+        "vllm": Manner(_flags, _both, _asked, _asked, _in_progress),
+        "sglang": Manner(_flags, responds=lambda body: False),
         "llamacpp": Manner(lambda body: True, _llamacpp_refuses, lambda body: True, _asked),
         "ollama": Manner(lambda body: True),
         "lmstudio": Manner(
             lambda body: True, echo=lambda body: True, echo_stream=lambda body: True
         ),
-        "deepseek": Manner(_marked),
-        "mistral": Manner(_marked, echo=lambda body: True, echo_stream=lambda body: True),
+        "deepseek": Manner(_marked, no_responses=404),
+        "mistral": Manner(
+            _marked, echo=lambda body: True, echo_stream=lambda body: True, no_responses=404
+        ),
         "openai": Manner(lambda body: False),
         "anthropic": Manner(
             lambda body: False,
             lambda body: "This model does not support assistant message prefill.",
+            no_responses=404,
         ),
     }
 )
@@ -118,13 +127,30 @@ class FakeServer:
     def answer(self, body: Body) -> tuple[int, Any]:
         """Status and either an error, or the texts of a reply in the order they are sent."""
         self.asked.append(body)
+        echo = self.manner.echo_stream if body.get("stream") else self.manner.echo
+        return self._say(body, self.manner.continues, echo)
+
+    def respond(self, body: Body) -> tuple[int, Any]:
+        """The same for /responses: the texts of a stream, and that of a whole answer."""
+        self.asked.append(body)
+        manner = self.manner
+        if manner.no_responses:
+            return manner.no_responses, {"error": {"message": "not here"}}
+        chat, continues = _as_chat(body), manner.responds or manner.continues
+        status, parts = self._say(chat, continues, manner.echo_stream)
+        if status != 200:
+            return status, parts
+        return 200, (parts, "".join(self._say(chat, continues, manner.echo)[1]))
+
+    def _say(
+        self, body: Body, continues: Callable[[Body], bool], echo: Callable[[Body], bool]
+    ) -> tuple[int, Any]:
         last = body["messages"][-1]
         begun = last["role"] == "assistant"
         if begun and (reason := self.manner.refuses(body)):
             return 400, {"error": {"code": 400, "message": reason, "type": "invalid_request_error"}}
-        goes_on = begun and self.manner.continues(body)
+        goes_on = begun and continues(body)
         text = talk(body["messages"], last["content"] if goes_on else None)
-        echo = self.manner.echo_stream if body.get("stream") else self.manner.echo
         parts = [last["content"]] if goes_on and echo(body) else []
         return 200, [*parts, *_TOKEN.findall(text)[: body.get("max_tokens")]]
 
@@ -146,11 +172,24 @@ class FakeServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status, answer = server.answer(body)
+                responses = self.path == "/v1/responses"
+                status, answer = server.respond(body) if responses else server.answer(body)
                 if status != 200:
                     self._json(status, answer)
+                elif responses:
+                    parts, whole = answer
+                    if body.get("stream"):
+                        self._stream(response_events(parts, whole))
+                    else:
+                        self._json(200, response_answer(whole))
                 elif body.get("stream"):
-                    self._stream(answer)
+                    deltas: list[Body] = [{"content": part} for part in answer]
+                    choices = [
+                        {"index": 0, "delta": delta, "finish_reason": None}
+                        for delta in [{"role": "assistant"}, *deltas]
+                    ]
+                    chunks = [f"data: {json.dumps({'choices': [each]})}" for each in choices]
+                    self._stream([*chunks, "data: [DONE]"])
                 else:
                     message = {"role": "assistant", "content": "".join(answer)}
                     choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -164,23 +203,68 @@ class FakeServer:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def _stream(self, parts: list[str]) -> None:
+            def _stream(self, events: list[str]) -> None:
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
-                deltas: list[Body] = [{"content": part} for part in parts]
-                for delta in [{"role": "assistant"}, *deltas]:
-                    choice = {"index": 0, "delta": delta, "finish_reason": None}
-                    self._event(json.dumps({"choices": [choice]}))
-                self._event("[DONE]")
+                for each in events:
+                    event = f"{each}\n\n".encode()
+                    self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
                 self.wfile.write(b"0\r\n\r\n")
 
-            def _event(self, data: str) -> None:
-                event = f"data: {data}\n\n".encode()
-                self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
-
         return Handler
+
+
+def _as_chat(body: Body) -> Body:
+    """A request of /responses as one of /chat/completions; items keep what else they hold."""
+    asked = body["input"]
+    items = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    messages = [
+        {**item, "role": item.get("role", "tool"), "content": _text(item.get("content"))}
+        for item in items
+    ]
+    return {**body, "messages": messages, "max_tokens": body.get("max_output_tokens")}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _message(text: str) -> Body:
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
+    return {**item, "content": [part]}
+
+
+def response_answer(text: str) -> Body:
+    """A whole answer of /responses."""
+    done = {"id": "resp_1", "object": "response", "status": "completed", "created_at": 0}
+    return {**done, "model": "fake", "output": [_message(text)]}
+
+
+def response_events(parts: list[str], whole: str) -> list[str]:
+    """A stream of /responses in OpenAI's order: its pieces, and the events that repeat `whole`."""
+    item = {**_message(""), "status": "in_progress", "content": []}
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    (part,) = _message(whole)["content"]
+    events: list[tuple[str, Body]] = [
+        ("created", {"response": {**response_answer(""), "status": "in_progress", "output": []}}),
+        ("output_item.added", {"output_index": 0, "item": item}),
+        ("content_part.added", {**place, "part": {**part, "text": ""}}),
+        *(("output_text.delta", {**place, "delta": each, "logprobs": []}) for each in parts),
+        ("output_text.done", {**place, "text": whole, "logprobs": []}),
+        ("content_part.done", {**place, "part": part}),
+        ("output_item.done", {"output_index": 0, "item": _message(whole)}),
+        ("completed", {"response": response_answer(whole)}),
+    ]
+    said = []
+    for number, (name, fields) in enumerate(events):
+        event = {"type": f"response.{name}", "sequence_number": number, **fields}
+        said.append(f"event: response.{name}\ndata: {json.dumps(event)}")
+    return said
 
 
 class RawServer:
@@ -234,6 +318,29 @@ class RawServer:
                     return
 
 
+class ScriptedServer(RawServer):
+    """A server whose model says what `say` makes of each body, as a guardrail model would."""
+
+    def __init__(self, say: Callable[[Body], str]) -> None:
+        self.asked: list[Body] = []
+        self._say = say
+        super().__init__(self._tell)
+
+    def _tell(self, connection: socket.socket, request: bytes, n: int) -> None:
+        body = json.loads(request.partition(b"\r\n\r\n")[2])
+        self.asked.append(body)
+        text = self._say(body)
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
+        connection.sendall(written(json.dumps({"choices": [choice]}).encode()))
+
+
+def written(content: bytes, kind: str = "application/json", status: str = "200 OK") -> bytes:
+    """An answer of HTTP in bytes, for `RawServer`."""
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}"
+    return head.encode() + b"\r\n\r\n" + content
+
+
 def _read(lines: IO[bytes]) -> bytes:
     """One request: its head and a body of the length it names."""
     head, length = b"", 0
@@ -247,11 +354,11 @@ def _read(lines: IO[bytes]) -> bytes:
 
 
 @contextmanager
-def running(app: Any) -> Iterator[str]:
-    """An ASGI application served by uvicorn on a free port; gives its /v1 address."""
+def running(app: Any, **options: Any) -> Iterator[str]:
+    """An ASGI application served by uvicorn (and its options) on a free port; its /v1 address."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, **options)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
