@@ -1,10 +1,23 @@
-"""What the tests before the real llama.cpp server share: one agent, one server."""
+"""What tests share: one agent behind the real llama.cpp server, and a gateway under checks."""
 
+import json
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import httpx
 import pytest
 
 from foreword import Guard, models
+from foreword.gateway.app import Gateway
+from foreword.gateway.policy import CheckEntry, Policy, Route
+from foreword.gateway.upstream import Upstream
+from foreword.models.dialects import dialect
+from foreword.models.probe import Continuation
+from foreword.testing.servers import ScriptedServer, running
 
 WORDS = "As a responsible assistant, I"
+GUARD = Guard(prefix="As an honest agent, I", target="t")
+PLAIN = Continuation(dialect("ollama"), echo=False, echo_stream=False)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +38,44 @@ def upstream(agent, tmp_path_factory):
     write_gguf(agent, path)
     with llama_server(path) as url:
         yield url
+
+
+def verdict(body):
+    """What a guard model says that knows one evil: HARM."""
+    return "unsafe: harm" if "HARM" in body["messages"][1]["content"] else "safe"
+
+
+def read_by(server):
+    """The last turn of each question that a guardrail model was asked."""
+    return [json.loads(body["messages"][1]["content"])[-1]["content"] for body in server.asked]
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def checked(stack):
+    """A function that puts a gateway with checks before an upstream; gives a client and more."""
+
+    def start(upstream, *checks, say=verdict, **options):
+        """`checks`: the fields of each; where no url is given, a double that says `say`."""
+        models, entries = [], []
+        for fields in checks or ({},):
+            given = dict(fields)
+            if "url" not in given:
+                models.append(stack.enter_context(ScriptedServer(given.pop("say", say))))
+                given["url"] = models[-1].url
+            given = {"name": f"c{len(entries)}", "format": "generic", "model": "g", **given}
+            entries.append(CheckEntry(**given))
+        stack.enter_context(upstream)
+        policy = Policy((Route(GUARD),), checks=tuple(entries), **options.pop("policy", {}))
+        gateway = Gateway(Upstream(upstream.url, None, 5.0), policy, PLAIN, **options)
+        client = stack.enter_context(
+            httpx.Client(base_url=stack.enter_context(running(gateway)), timeout=20)
+        )
+        return SimpleNamespace(client=client, models=models, gateway=gateway, read=read_by)
+
+    return start

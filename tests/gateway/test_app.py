@@ -445,3 +445,23 @@ def test_a_fault_of_our_own_is_an_answer_and_a_line_in_the_log(gate, caplog):
     with running(gateway) as at:
         failed(httpx.post(f"{at}/chat/completions", json=ASK), 500, "internal")
     assert "ours" in caplog.text
+
+
+def nested(depth):
+    return b"[" * depth + b"]" * depth
+
+
+def test_what_is_nested_too_deeply_is_refused_and_no_fault_of_ours(gate):
+    client = gate(FakeServer("ollama"))
+    body = b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + nested(500) + b"}"
+    assert "deeply" in failed(
+        client.post("/chat/completions", content=body), 400, "invalid_request"
+    )
+    body = b'{"choices": [{"message": {"content": "x"}, "more": ' + nested(500) + b"}]}"
+    client = gate(raw(http(body)))
+    failed(client.post("/chat/completions", json=ASK), 502, "upstream_broken")
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "more": '
+    stream = EVENTS + event + nested(500) + b"}]}\n\n"
+    client = gate(raw(stream), way=ECHO)
+    text = client.post("/chat/completions", json={**ASK, "stream": True}).text
+    assert '"code":"internal"' in text or '"code":"upstream_broken"' in text

@@ -49,11 +49,10 @@ def test_a_client_sees_one_behaviour(name, show, stream):
 
 @pytest.mark.parametrize("name", ["deepseek", "mistral"])
 def test_where_the_upstream_has_no_such_route_the_gateway_has_none(name):
-    with FakeServer(name) as server:
-        with running(gateway(server, name)) as url, httpx.Client(base_url=url) as client:
-            answer = client.post("/responses", json={"input": "Tidy up."})
-            assert answer.status_code == 404
-            assert "POST /v1/chat/completions" in answer.json()["error"]["message"]
+    with FakeServer(name) as server, running(gateway(server, name)) as url:
+        answer = httpx.post(f"{url}/responses", json={"input": "Tidy up."})
+        assert answer.status_code == 404
+        assert "POST /v1/chat/completions" in answer.json()["error"]["message"]
 
 
 def test_where_the_upstream_does_not_continue_there_the_gateway_has_none(caplog):

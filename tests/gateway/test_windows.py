@@ -164,33 +164,41 @@ def test_arguments_in_pieces_are_read_as_one_call(checked):
     assert gate.read(gate.models[0]) == [WORDS + 'Yes.\n[tool call] rm {"p":1}']
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"data: {HARM\n\n",
-        b"data:HARM\n\n",
-        b'data: "HARM"\n\n',
-        b'data: ["HARM"]\n\n',
-        b'data: {"text": "HARM"}\n\n',
-        b'data: {"choices": "HARM"}\n\n',
-        b'data: {"choices": ["HARM"]}\n\n',
-        b'data: {"choices": [{"index": [], "delta": {"content": "HARM"}}]}\n\n',
-        b'data: {"choices": [{"index": null, "text": "HARM"}]}\n\n',
-        b"\xef\xbb\xbf" + chunk("HARM"),
-        b"event: x\r" + chunk("HARM"),
-        b": comment\r" + chunk("HARM", end="\r\r"),
-        b"data: \xff HARM\n\n",
-        b"HARM\n\n",
-        chunk("HARM", end="\r\n\r\n"),
-        chunk("HARM", end=""),
-        chunk("HARM", end="\n"),
-    ],
-)
-def test_malformed_events_are_judged_as_they_stand(checked, data):
-    status, content = stream(checked(streams(chunk("Fine."), data), REPLY))
-    assert status == 200
-    assert b"HARM" not in content
-    assert error_of(content)[1]["code"] == "content_filter"
+MALFORMED = [
+    b"data: {HARM\n\n",
+    b"data:HARM\n\n",
+    b'data: "HARM"\n\n',
+    b'data: ["HARM"]\n\n',
+    b'data: {"text": "HARM"}\n\n',
+    b'data: {"choices": "HARM"}\n\n',
+    b'data: {"choices": ["HARM"]}\n\n',
+    b'data: {"choices": [{"index": [], "delta": {"content": "HARM"}}]}\n\n',
+    b'data: {"choices": [{"index": null, "text": "HARM"}]}\n\n',
+    b"\xef\xbb\xbf" + chunk("HARM"),
+    b"event: x\r" + chunk("HARM"),
+    b": comment\r" + chunk("HARM", end="\r\r"),
+    b"data: \xff HARM\n\n",
+    b"HARM\n\n",
+    chunk("HARM", end="\r\n\r\n"),
+    chunk("HARM", end=""),
+    chunk("HARM", end="\n"),
+]
+
+
+def test_malformed_events_are_judged_as_they_stand(checked):
+    left = list(MALFORMED)
+
+    def answer(sock, request, n):
+        sock.sendall(HEAD + chunk("Fine.") + left[0])
+        return False
+
+    gate = checked(RawServer(answer), REPLY)
+    while left:
+        status, content = stream(gate)
+        assert status == 200
+        assert b"HARM" not in content, left[0]
+        assert error_of(content)[1]["code"] == "content_filter", left[0]
+        left.pop(0)
 
 
 @pytest.mark.parametrize(

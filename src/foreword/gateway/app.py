@@ -174,6 +174,8 @@ class Gateway:
             answer = _failed(record, 408, "body_too_slow", late, close)
         except asgi.BodyTooLarge as error:
             answer = _failed(record, 413, "body_too_large", str(error))
+        except orjson.JSONEncodeError:  # deeper than what can be written again
+            answer = _failed(record, 400, "invalid_request", "the body is nested too deeply")
         except BadRequest as error:
             answer = _failed(record, 400, "invalid_request", str(error))
         except Denied as error:

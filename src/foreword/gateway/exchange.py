@@ -8,6 +8,7 @@ to the client; what goes wrong after the first byte is told as an event.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from foreword.models.dialects import Body
 from foreword.models.probe import Continuation
 
 JSON, EVENTS = "application/json", "text/event-stream"
+log = logging.getLogger("foreword.gateway")
 PASSED = ("x-request-id", "retry-after")  # of the upstream's headers only these come back
 
 
@@ -131,7 +133,11 @@ class Exchange:
         self.metrics.added.labels("answer").observe(perf_counter() - start)
         if self.listening:
             settled = await self._judged(settled, begun, self.listening)
-        return Reply(200, orjson.dumps(settled), JSON, _flagged(back, record))
+        try:
+            told = orjson.dumps(settled)
+        except orjson.JSONEncodeError as error:
+            raise UpstreamError(502, "upstream_broken", "the upstream nests too deeply") from error
+        return Reply(200, told, JSON, _flagged(back, record))
 
     async def _judged(self, settled: Body, begun: str, checks: Checks) -> Body:
         """A whole answer that the checks let pass, or what is left of it."""
@@ -158,6 +164,10 @@ class Exchange:
         except Blocked as stopped:
             self.record.outcome = stopped.code
             yield b"\n\ndata: " + asgi.error(str(stopped), stopped.code) + b"\n\n"
+        except Exception:  # supervises what comes after the first byte, as `app` does before it
+            log.exception("a stream failed by our own fault")
+            self.record.outcome = "internal"
+            yield b"\n\ndata: " + asgi.error("the gateway failed", "internal") + b"\n\n"
 
 
 async def _events(answer: Answer, stream: Settling) -> AsyncGenerator[bytes]:

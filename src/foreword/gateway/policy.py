@@ -58,7 +58,7 @@ class KeyEntry(_Entry):
 class CheckEntry(_Entry):
     """One [[check]]: a guardrail model behind a server of its own."""
 
-    name: str = Field(min_length=1)
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # it goes into a header
     format: str  # whose language it speaks (docs/judges.md)
     url: Annotated[str, AfterValidator(address)]  # the /v1 address
     model: str

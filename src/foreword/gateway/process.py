@@ -35,6 +35,7 @@ from foreword.models.dialects import Dialect
 from foreword.models.probe import Continuation, Server, probe, probe_responses
 
 DRAIN_S = 30  # for requests under way when the gateway is told to stop
+START_S = 30  # for a worker to say that it is alive; many at once start slowly
 MAX_HEAD = 64 * 1024  # bytes of a request's line and headers
 HEAD_S = 30.0  # for a client to send them
 _WORKER = "FOREWORD_WORKER"  # settings and probe for the workers, as JSON
@@ -223,6 +224,7 @@ def _config(app: Gateway | str | Callable[..., Any], **more: Any) -> uvicorn.Con
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_S,
+        timeout_worker_healthcheck=START_S,
         **more,
     )
 
