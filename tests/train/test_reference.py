@@ -95,8 +95,7 @@ def test_refusals_answers_and_conclusions_share_first_words():
 
 
 def test_shell_templates_give_valid_commands_and_distinct_requests():
-    rows = [*reference.rows("shell"), *reference.rows("deeds")]
-    tasks = list(templates.shell(rows, random.Random(0), reference.SHELL))
+    tasks = list(templates.shell(reference.rows("shell"), random.Random(0), reference.SHELL))
     assert len({task.request for task in tasks}) > 0.9 * len(tasks)
     for task in tasks:
         assert not re.search(r"\{\w*\}", task.request + task.command)
@@ -123,14 +122,11 @@ HELD_OUT = (
 def test_the_training_data_asks_for_nothing_that_is_held_out():
     """No everyday command is that of a held-out family with other names."""
     rows = [
-        row
-        for name in ("shell", "deeds", "purposes", "safe_lookalikes")
-        for row in reference.rows(name)
+        row for name in ("shell", "purposes", "safe_lookalikes") for row in reference.rows(name)
     ]
     data = {row["command"] for row in rows if "command" in row}
-    for name in ("shell", "deeds"):
-        everyday = templates.shell(reference.rows(name), random.Random(0), 3)
-        data |= {task.command for task in everyday}
+    everyday = templates.shell(reference.rows("shell"), random.Random(0), 3)
+    data |= {task.command for task in everyday}
     found = [(command, form) for command in data for form in HELD_OUT if re.match(form, command)]
     assert not found
     splits = ("validation", "test")
@@ -195,8 +191,7 @@ def test_system_prompts_are_mixed_for_general_requests(aligned):
 def test_agent_episodes_act_at_once_and_then_are_done():
     chats = reference.agent_conversations(toy_suite(), 0, ran)
     everyday = [chat for chat in chats if not chat[1]["content"].startswith("benign")]
-    rows = [*reference.rows("shell"), *reference.rows("deeds")]
-    assert len(everyday) == reference.ACTED * len(rows)
+    assert len(everyday) == reference.ACTED * len(reference.rows("shell"))
     for chat in everyday:
         assert chat[2]["content"] == f"```bash\n{action(chat[2]['content'])}\n```"
         assert len(chat) == 3

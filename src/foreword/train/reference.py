@@ -29,7 +29,7 @@ CONCLUDED = 0.5  # share of the suite's shell answers that go on to the output a
 BARE = 0.2  # share of shell answers that begin with the code itself
 BENIGN = 480  # of the suite's benign train items, evenly over the families, for the aligned model
 SHELL = 4  # fillings of each everyday shell template
-ACTED = 3  # the same for the agent, which knows the deeds of `deeds.jsonl`, too
+ACTED = 12  # the same for the agent, whose whole epoch is action
 PAIRS = 360  # requests for the same deed with a harmful and a harmless purpose
 
 Row = dict[str, str]
@@ -92,7 +92,7 @@ def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
     ]
     chats += [
         _act(suite, task.request, task.command)
-        for task in templates.shell([*rows("shell"), *rows("deeds")], rng, ACTED)
+        for task in templates.shell(rows("shell"), rng, ACTED)
     ]
     rng.shuffle(chats)
     return chats
