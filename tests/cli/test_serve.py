@@ -77,6 +77,15 @@ def test_it_serves_until_it_is_told_to_stop(guard, manner, placement, sent):
             assert "Traceback" not in stop()
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_it_serves_ipv6(guard):
+    with FakeServer("vllm") as server:
+        args = ("--upstream", server.url, "--guard", guard(), "--host", "::1", "--port", "0")
+        with served(*args) as (at, _):
+            assert at.startswith("http://[::1]:")
+            assert httpx.post(f"{at}/chat/completions", json=ASK, timeout=20).status_code == 200
+
+
 def test_all_can_be_said_by_file_and_variables_and_is_kept_in_audit_and_log(guard, tmp_path):
     guard()
     policy = tmp_path / "guards.toml"

@@ -122,6 +122,8 @@ def test_requests_with_tools_can_have_the_words_on_the_users_message(guards, gat
     assert response.headers["x-foreword-guard"] == moved.hash8
     (message,) = server.asked[-1]["messages"]
     assert message["content"] == "Tidy up.\nAs A, I"
+    ask(client, functions=[TOOLS[0]["function"]])  # the older name of tools
+    assert server.asked[-1]["messages"] == [message]
 
 
 def test_files_are_looked_for_beside_guards_toml(guards, gate, tmp_path, monkeypatch):
@@ -153,6 +155,10 @@ def test_files_are_looked_for_beside_guards_toml(guards, gate, tmp_path, monkeyp
         (ONE + key(""), "guards.toml: key.0.name: "),
         (ONE + key("web", "per_minute = 0"), "guards.toml: key.0.per_minute: "),
         (ONE + key("web") + key("web"), "guards.toml: key 'web' is there twice"),
+        (
+            ONE + key("web") + key("web").replace('"web"', '"app"'),
+            f"guards.toml: key with hash '{digest('web')}' is there twice",
+        ),
         (ONE + 'keys = ["web", "who"]\n' + key("web"), "guard a.json is for an unknown key 'who'"),
         ('[[guard]]\nfile = "none.json"', "none.json: No such file"),
         ('[[guard]]\nfile = "half.json"', "half.json: it is damaged"),

@@ -92,11 +92,11 @@ def serve(
         responses = process.prove_responses(said, way.dialect)
     gateway = process.build(said, way, responses)
     with bind(said.host, said.port) as listening:
-        at = listening.getsockname()
+        shown = f"[{said.host}]" if ":" in said.host else said.host
+        at = f"http://{shown}:{listening.getsockname()[1]}/v1"
         names = ", ".join(route.guard.hash8 for route in found.routes)
         notes.print(
-            f"guard {names} before {said.upstream} ({way.dialect.name}), "
-            f"serving http://{at[0]}:{at[1]}/v1",
+            f"guard {names} before {said.upstream} ({way.dialect.name}), serving {at}",
             highlight=False,
             markup=False,
         )
@@ -128,6 +128,7 @@ def bind(host: str, port: int) -> socket.socket:
     from foreword.core.errors import UsageError
 
     try:
-        return socket.create_server((host, port), backlog=2048)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -28,7 +28,7 @@ from foreword.gateway.faces import CHAT, RESPONSES, TEXT, Face
 from foreword.gateway.keys import Denied, opts_out
 from foreword.gateway.metrics import Metrics
 from foreword.gateway.policy import Policy, PolicyFile
-from foreword.gateway.requests import Asked, BadRequest, read
+from foreword.gateway.requests import MAX_BODY, Asked, BadRequest, read
 from foreword.gateway.traces import Traces
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import Dialect
@@ -37,7 +37,6 @@ from foreword.models.probe import Continuation, NoContinuation
 TEXT_PLAIN = "text/plain; charset=utf-8"
 # Of the client's headers only these go on.
 SENT = ("authorization", "x-request-id", "traceparent", "tracestate")
-MAX_BODY = 8 * 2**20
 BODY_S = 60.0  # for a client to send its body
 WATCH_S = 1.0  # between looks at guards.toml
 PROBE_S = 10.0  # between probes on demand, which cost the upstream a few tokens
@@ -204,7 +203,7 @@ class Gateway:
             record.raw, record.model = raw, str(body.get("model") or "-")
             guard = None
             if not opts_out(caller, request.headers):
-                tools = bool(body.get("tools"))
+                tools = bool(body.get("tools") or body.get("functions"))  # the older name
                 guard = policy.guard_for(str(body.get("model") or ""), caller, tools=tools)
                 if self._unproved and guard.placement == "prefix":
                     raise UpstreamError(503, "not_continuing", self._unproved)

@@ -89,13 +89,7 @@ class Route:
     guard: Guard
     models: tuple[str, ...] = ("*",)
     keys: tuple[str, ...] | None = None
-    with_tools: Literal["prefix", "suffix"] = "prefix"
-    tools_guard: Guard = field(init=False)  # the guard as it is put on requests with tools
-
-    def __post_init__(self) -> None:
-        moved = self.guard.model_copy(update={"placement": "suffix"})
-        chosen = moved if self.with_tools == "suffix" else self.guard
-        object.__setattr__(self, "tools_guard", chosen)
+    with_tools: Guard | None = None  # put on requests with tools instead
 
     def fits(self, model: str, caller: Caller) -> bool:
         """Whether a request for `model` of `caller` is guarded by this."""
@@ -130,7 +124,7 @@ class Policy:
         """
         for route in self.routes:
             if route.fits(model, caller):
-                return route.tools_guard if tools else route.guard
+                return (tools and route.with_tools) or route.guard
         raise Denied(403, "no_guard", f"no guard is set for model {model!r} and this key")
 
 
@@ -152,7 +146,9 @@ class PolicyFile:
         self._read = {self.path: _changed(self.path)}
         said = _parse(self.path)
         names = [entry.name for entry in said.key]
-        for kind, listed in (("key", names), ("check", [entry.name for entry in said.check])):
+        hashes = [entry.sha256 for entry in said.key]
+        checks = [entry.name for entry in said.check]
+        for kind, listed in (("key", names), ("key with hash", hashes), ("check", checks)):
             if twice := {name for name in listed if listed.count(name) > 1}:
                 raise ConfigError(f"{self.path}: {kind} {min(twice)!r} is there twice")
         routes = tuple(self._route(entry, names) for entry in said.guard)
@@ -169,7 +165,10 @@ class PolicyFile:
             )
         path = self.path.parent / entry.file
         self._read[path] = _changed(path)
-        return Route(Guard.load(path), entry.models, entry.keys, entry.with_tools)
+        guard = Guard.load(path)
+        moved = guard.model_copy(update={"placement": "suffix"})
+        with_tools = moved if entry.with_tools == "suffix" else None
+        return Route(guard, entry.models, entry.keys, with_tools)
 
     def _caller(self, entry: KeyEntry) -> Caller:
         bucket = None

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from pydantic import TypeAdapter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from foreword.core.errors import ForewordError, ModelError
 from foreword.defences.guard import Guard
-from foreword.gateway.app import SUFFIX, Gateway
+from foreword.gateway.app import Gateway
 from foreword.gateway.asgi import Receive, Scope, Send
 from foreword.gateway.audit import Audit, set_up_logs
 from foreword.gateway.policy import Policy, PolicyFile
@@ -43,7 +44,8 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
-
+_Ways = tuple[Continuation, Continuation | None]  # of chat and of /responses
+_WAYS: TypeAdapter[_Ways] = TypeAdapter(_Ways)
 
 log = logging.getLogger("foreword.gateway")
 
@@ -173,7 +175,7 @@ def run(
         return
     with tempfile.TemporaryDirectory(prefix="foreword-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        os.environ[_WORKER] = _handed(settings, way, responses)
+        os.environ[_WORKER] = _handed(settings, (way, responses))
         config = _config(f"{__name__}:worker", factory=True, workers=settings.workers)
         Multiprocess(config, sockets=[at]).run()
 
@@ -181,11 +183,11 @@ def run(
 def worker() -> Gateway:
     """The application of a worker, from what its parent hands on."""
     handed = json.loads(os.environ[_WORKER])
-    way, responses = (_proved(said) for said in handed["ways"])
+    way, responses = _WAYS.validate_python(handed["ways"])
     settings = Settings(**handed["settings"])
     set_up_logs(settings.log_level, settings.log_format)
     try:
-        gateway = build(settings, way or SUFFIX, responses)
+        gateway = build(settings, way, responses)
     except ForewordError as error:  # the parent tries again until the file is mended
         log.error("a worker cannot start: %s", error)
         raise SystemExit(1) from error
@@ -193,26 +195,10 @@ def worker() -> Gateway:
     return gateway
 
 
-def _handed(settings: Settings, *ways: Continuation | None) -> str:
+def _handed(settings: Settings, ways: _Ways) -> str:
     said = settings.model_dump(mode="json", exclude_none=True)
     said["upstream_key"] = _key(settings)
-    return json.dumps({"settings": said, "ways": [_said(way) for way in ways]})
-
-
-def _said(way: Continuation | None) -> dict[str, Any] | None:
-    if way is None:
-        return None
-    asked = way.dialect
-    dialect = {
-        "name": asked.name,
-        "request": dict(asked.request),
-        "message": dict(asked.message),
-    }
-    return {"dialect": dialect, "echo": way.echo, "echo_stream": way.echo_stream}
-
-
-def _proved(said: dict[str, Any] | None) -> Continuation | None:
-    return Continuation(**{**said, "dialect": Dialect(**said["dialect"])}) if said else None
+    return json.dumps({"settings": said, "ways": _WAYS.dump_python(ways, mode="json")})
 
 
 def _config(app: Gateway | str | Callable[..., Any], **more: Any) -> uvicorn.Config:

@@ -22,6 +22,7 @@ from foreword.core.errors import UsageError
 from foreword.defences.guard import Guard, control_token
 from foreword.models.dialects import Body, Dialect
 
+MAX_BODY = 8 * 2**20  # bytes
 # With these a client renders the prompt by itself, so that the prefix need not be in it.
 RENDERING = ("chat_template", "prompt_embeds")
 

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from foreword.core.errors import ConfigError
+from foreword.gateway.requests import MAX_BODY
 from foreword.gateway.upstream import address
 
 
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256)  # processes
     show_prefix: bool = False
     silence: float = Field(300.0, ge=0.1)  # longest wait for the upstream's next byte, seconds
-    max_body: int = Field(8 * 2**20, ge=1024)  # bytes of a request
+    max_body: int = Field(MAX_BODY, ge=1024)  # bytes of a request
     audit: Path | None = None  # an append-only JSONL file
     log_level: Literal["debug", "info", "warning", "error"] = "warning"  # info: each request
     log_format: Literal["text", "json"] = "text"

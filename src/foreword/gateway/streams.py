@@ -7,6 +7,7 @@ pass as they are, unparsed; with nothing to change they do so from the start.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import orjson
@@ -45,7 +46,7 @@ class Opening:
         return held.removeprefix(self._begun)
 
 
-class Lines:
+class Lines(ABC):
     """Bytes in any pieces, settled line by line until nothing is left to change."""
 
     def __init__(self, *, raw: bool) -> None:
@@ -78,13 +79,13 @@ class Lines:
         line, self._line = self._line, b""
         return (self._settle(line) if line else b"") + self._held()
 
+    @abstractmethod
     def _settle(self, line: bytes) -> bytes:
         """One line as the client gets it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _held(self) -> bytes:
         """Words that were held back and are due now."""
-        raise NotImplementedError
 
 
 class Stream(Lines):
