@@ -22,6 +22,8 @@ from foreword.search import ranking
 from foreword.search.log import Log
 from foreword.search.ranking import Finalist
 
+TOGETHER = 4  # finalists scored in one batch; a killed search loses one
+
 
 @dataclass(frozen=True)
 class Result:
@@ -146,13 +148,22 @@ def _validate(
     trials: list[Trial],
     on_finalist: Callable[[Finalist], None] | None,
 ) -> list[Finalist]:
+    """The finalists' scores, from the log if it has them.
+
+    A few are scored together, which is faster, and all of them again if one is missing: what
+    a batch holds can change its last bits, and a resumed run must end as an unbroken one.
+    """
     validated = []
-    for trial in trials:
-        score = log.validation(trial.prefix)
-        if score is None:
-            (score,) = scorer.score([trial.prefix])
-            log.add_validation(trial.prefix, score)
-        validated.append(Finalist(trial, score))
-        if on_finalist:
-            on_finalist(validated[-1])
+    for at in range(0, len(trials), TOGETHER):
+        group = trials[at : at + TOGETHER]
+        prefixes = [trial.prefix for trial in group]
+        known = [log.validation(prefix) for prefix in prefixes]
+        found = scorer.score(prefixes) if None in known else []
+        for i, trial in enumerate(group):
+            score = known[i] or found[i]
+            if known[i] is None:
+                log.add_validation(trial.prefix, score)
+            validated.append(Finalist(trial, score))
+            if on_finalist:
+                on_finalist(validated[-1])
     return validated
