@@ -51,7 +51,7 @@ def test_every_command_has_help_with_an_example(command):
         (["eval", "files", "--guard", "missing.json"], "missing.json"),
         (["train", "missing.yaml"], "missing.yaml"),
         (["check", "nobody"], "nobody"),
-        (["serve"], "upstream: is missing"),
+        (["serve"], "upstream: is missing; give --upstream or FOREWORD_UPSTREAM"),
         (["serve", "--upstream", "http://h/v1"], "--guards"),
         (["serve", "--config", "missing.toml"], "missing.toml"),
         (["serve", "--upstream", "http://h/v1", "--guards", "missing.toml"], "missing.toml"),

@@ -1,6 +1,7 @@
 """What tests share: one agent behind the real llama.cpp server, and a gateway under checks."""
 
 import json
+import time
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -48,6 +49,23 @@ def verdict(body):
 def read_by(server):
     """The last turn of each question that a guardrail model was asked."""
     return [json.loads(body["messages"][1]["content"])[-1]["content"] for body in server.asked]
+
+
+@pytest.fixture
+def kept(caplog):
+    """A function that waits for so many records: one is kept after its client has the answer."""
+    caplog.set_level("INFO", "foreword.gateway.requests")
+
+    def wait(count):
+        end = time.monotonic() + 20
+        while True:
+            found = [each.record for each in caplog.records if hasattr(each, "record")]
+            if len(found) >= count or time.monotonic() > end:
+                assert len(found) == count
+                return found
+            time.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

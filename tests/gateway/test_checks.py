@@ -268,9 +268,8 @@ def failing(stack, fault):
     [*(("request", fault) for fault in FAULTS), ("reply", "down"), ("reply", "nonsense")],
 )
 def test_what_is_not_judged_is_stopped_unless_the_policy_says_otherwise(
-    checked, stack, caplog, stage, fault
+    checked, stack, kept, stage, fault
 ):
-    caplog.set_level("INFO", "foreword.gateway.requests")
     entry = {"url": failing(stack, fault), "on": (stage,), "deadline_s": 0.3}
     response = post(checked(says("Fine."), entry))
     message = error(response, 503, "not_judged")
@@ -279,7 +278,7 @@ def test_what_is_not_judged_is_stopped_unless_the_policy_says_otherwise(
     passed = checked(says("Fine."), {**entry, "if_not_judged": "pass"})
     response = post(passed)
     assert response.json()["choices"][0]["message"]["content"] == "Fine."
-    blocked, let = [each.record for each in caplog.records if hasattr(each, "record")]
+    blocked, let = kept(2)
     assert (blocked["status"], blocked["outcome"]) == (503, "not_judged")
     assert (let["status"], let["outcome"]) == (200, "ok")
     for record, action in ((blocked, "block"), (let, "pass")):
@@ -291,13 +290,12 @@ def test_what_is_not_judged_is_stopped_unless_the_policy_says_otherwise(
     assert f"foreword_checks_total{kind}" in page(passed)
 
 
-def test_of_two_blocks_the_one_that_was_judged_is_told_and_both_are_kept(checked, caplog):
-    caplog.set_level("INFO", "foreword.gateway.requests")
+def test_of_two_blocks_the_one_that_was_judged_is_told_and_both_are_kept(checked, kept):
     gate = checked(
         says("Fine."), {**REQUEST, "say": lambda body: "hm"}, REQUEST, {**REQUEST, "action": "flag"}
     )
     error(post(gate, ask("HARM")), 400, "content_filter")
-    (record,) = [each.record for each in caplog.records if hasattr(each, "record")]
+    (record,) = kept(1)
     heard = [(judged["check"], judged["action"]) for judged in record["checks"]]
     assert heard == [("c0", "block"), ("c1", "block"), ("c2", "flag")]
 

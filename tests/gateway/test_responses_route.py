@@ -56,6 +56,7 @@ def test_where_the_upstream_has_no_such_route_the_gateway_has_none(name):
 
 
 def test_where_the_upstream_does_not_continue_there_the_gateway_has_none(caplog):
+    caplog.set_level("WARNING", "foreword.gateway")
     with FakeServer("sglang") as server:
         said = settings.load(None, {"upstream": server.url, "guard": "guard.json"})
         assert process.prove_responses(said, dialect("sglang")) is None

@@ -94,8 +94,8 @@ def test_what_is_wrong_in_the_environment_is_named(monkeypatch):
 
 
 def test_upstream_and_exactly_one_of_guard_and_guards_are_needed(monkeypatch):
-    assert wrong() == "upstream: is missing"
-    assert wrong(guard="g.json") == "upstream: is missing"
+    assert wrong() == "upstream: is missing; give --upstream or FOREWORD_UPSTREAM"
+    assert wrong(guard="g.json") == "upstream: is missing; give --upstream or FOREWORD_UPSTREAM"
     for both in ({}, {"guard": "g.json", "guards": "g.toml"}):
         message = wrong(upstream="http://here/v1", **both)
         assert "--guard" in message and "--guards" in message

@@ -81,7 +81,8 @@ def load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "settings"
-        reason = {"missing": "is missing", "extra_forbidden": "is not a setting"}.get(first["type"])
+        missing = f"is missing; give --{place.replace('_', '-')} or FOREWORD_{place.upper()}"
+        reason = {"missing": missing, "extra_forbidden": "is not a setting"}.get(first["type"])
         reason = reason or first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{place}: {reason}") from error
     except (OSError, ValueError) as error:  # of the TOML file itself
