@@ -28,6 +28,7 @@ from foreword.core.types import Chat, Reply, Score, Split
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
+from foreword.models.openings import Openings
 from foreword.search.ping import acts
 from foreword.search.proposers.grammar import OfflineProposer
 from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
@@ -145,20 +146,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     doing = acts if args.adapter == "agent" else None  # an agent complies by deeds alone
     model.generate(search.all[:2], max_new_tokens=2)  # warm up
 
-    def learn() -> MarginScorer:
-        shared = [model.prefill(side) for side in (search.benign, search.harmful)]
-        openings = learn_openings(*shared, judge, model.tokenizer, acts=doing)
-        return MarginScorer(*(model.prefill(s) for s in (search.benign, search.harmful)), openings)
+    def learn() -> Openings:
+        sides = (model.prefill(side) for side in (search.benign, search.harmful))
+        return learn_openings(*sides, judge, model.tokenizer, acts=doing)
+
+    shared = [model.prefill(side) for side in (search.benign, search.harmful)]
+    written = OpeningScorer(*shared, judge, SHORT, doing)
 
     def reread(found: Sequence[tuple[str, Score]]) -> str:
         """The best of the leaders by what they bring the model to write."""
         best = [prefix for prefix, _ in sorted(found, key=lambda pair: _rank(pair[1]))]
         best = best[: math.ceil(LEADERS * len(found))]
-        shared = [model.prefill(side) for side in (search.benign, search.harmful)]
-        return winner(best, OpeningScorer(*shared, judge, SHORT, doing).score(best))
+        return winner(best, written.score(best))
 
-    learning, scorer = timed(learn)
-    alone_s, margins = timed(lambda: scorer.score(candidates))
+    learning, openings = timed(learn)
+    alone_s, margins = timed(lambda: MarginScorer(*shared, openings).score(candidates))
     leaders_s, top = timed(lambda: reread(list(zip(candidates, margins, strict=True))))
     ours = alone_s + leaders_s
     print(

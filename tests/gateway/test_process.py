@@ -71,7 +71,7 @@ def rest(sock):
     return b"".join(parts)
 
 
-def until(true, seconds=20.0):
+def until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < end, "it did not come in time"

@@ -98,6 +98,16 @@ class Bounded(HttpToolsProtocol):
         self._late = self.loop.call_later(HEAD_S, self.transport.close)
 
 
+class Workers(Multiprocess):
+    """uvicorn's, which by itself waits START_S for the answer of a worker that has just died."""
+
+    def keep_subprocess_alive(self) -> None:
+        """uvicorn: look after the workers, twice a second."""
+        for process in self.processes:
+            process.child_conn.close()  # the worker's own end alone, so that its death ends it
+        super().keep_subprocess_alive()
+
+
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-length", b"0"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 431, "headers": headers})
@@ -177,7 +187,7 @@ def run(
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ[_WORKER] = _handed(settings, (way, responses))
         config = _config(f"{__name__}:worker", factory=True, workers=settings.workers)
-        Multiprocess(config, sockets=[at]).run()
+        Workers(config, sockets=[at]).run()
 
 
 def worker() -> Gateway:
