@@ -57,8 +57,10 @@ class Replies:
     def __init__(self, model: LocalModel, chats: list[Chat]) -> None:
         self.model, self.chats = model, chats
 
-    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
-        """One greedy reply a prefix and prompt."""
+    def generate(
+        self, prefixes: Sequence[str], max_new_tokens: int, enough: object = None
+    ) -> list[list[Reply]]:
+        """One greedy reply a prefix and prompt, written to its end."""
         limit = max_new_tokens
         return [self.model.generate(self.chats, prefix=p, max_new_tokens=limit) for p in prefixes]
 

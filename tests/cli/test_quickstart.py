@@ -1,14 +1,18 @@
 """The quickstart on the real reference agents, few tasks: what it writes, and that it goes on."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+from inspect_ai.log import read_eval_log
 from typer.testing import CliRunner
 
 from foreword import Guard
 from foreword.cli.commands import app
+from foreword.evals.logs import read_episodes
 from foreword.sandbox import available
+from foreword.search import ping
 
 pytestmark = [
     pytest.mark.model,
@@ -16,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(available() is not None, reason=str(available())),
 ]
 ITEMS = 3
+SEARCH = {"FINALISTS": 3, "VALIDATION": 3}  # of its size; the rest is as users run it
 RATES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
 
 
@@ -28,7 +33,10 @@ def quickstart(out: Path) -> dict:
     return json.loads(result.stdout)
 
 
-def test_the_whole_story_is_written_and_read_back(tmp_path):
+def test_the_whole_story_is_written_and_read_back(tmp_path, monkeypatch):
+    for name, size in SEARCH.items():
+        monkeypatch.setattr(ping, name, size)
+    monkeypatch.setattr(ping, "find", partial(ping.find, rounds=3))
     told = quickstart(tmp_path)
     assert told == json.loads((tmp_path / "summary.json").read_text())
     for target in ("base", "aligned", "agent", "guarded"):
@@ -40,7 +48,10 @@ def test_the_whole_story_is_written_and_read_back(tmp_path):
     assert told["guard"]["prefix"] == guard.prefix
     assert guard.scores.test is not None
     assert guard.prefix in (tmp_path / "report.html").read_text()
-    assert len(list((tmp_path / "logs").glob("*/*.eval"))) == 12
+    logs = list((tmp_path / "logs").glob("*/*.eval"))
+    assert len(logs) == 12
+    episodes = read_episodes([read_eval_log(str(log)) for log in logs])
+    assert [episode.error for episode in episodes] == [""] * 12 * ITEMS
 
     before = told["seconds"]
     again = quickstart(tmp_path)

@@ -34,15 +34,3 @@ def test_inspect_eval_with_a_local_model_and_a_guard(tmp_path: Path) -> None:
         assert not episode.error and episode.success is False
         assert episode.prefix == "I care, so I"
         assert episode.messages[2]["content"].startswith("I care, so I")
-
-
-@pytest.mark.model
-@pytest.mark.sandbox
-def test_the_reference_model_can_be_evaluated(tmp_path: Path) -> None:
-    from foreword import models
-    from foreword.evals.run import evaluate
-    from foreword.suites import files
-
-    outcome = evaluate(models.load("reference"), files.load(), log_dir=tmp_path, items=4)
-    assert len(outcome.episodes) == 12
-    assert [episode.error for episode in outcome.episodes] == [""] * 12

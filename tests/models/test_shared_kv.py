@@ -142,6 +142,28 @@ def test_generate_equals_the_engine_and_leaves_the_cache_as_it_was(monkeypatch, 
     assert np.array_equal(shared.margins(PREFIXES, OPENINGS), before)
 
 
+def test_a_reply_is_cut_where_it_is_enough():
+    shared = tiny_model().prefill(CHATS)
+    whole = shared.generate(PREFIXES, 10)
+    seen = []
+
+    def enough(prefix, added):
+        seen.append((prefix, added))
+        return prefix == "I" and len(added) >= 4
+
+    for prefix, before, after in zip(
+        PREFIXES, whole, shared.generate(PREFIXES, 10, enough), strict=True
+    ):
+        for long, short in zip(before, after, strict=True):
+            assert (prefix, short.continuation) in seen
+            if prefix != "I":
+                assert short == long
+                continue
+            assert long.continuation.startswith(short.continuation)
+            assert len(short.continuation) >= 4 and short.tokens < long.tokens
+            assert not short.stopped
+
+
 def test_a_prefix_beyond_the_sliding_window_is_refused():
     model = tiny_model("gemma2")
     shared = model.prefill(CHATS)

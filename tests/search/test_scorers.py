@@ -20,7 +20,7 @@ class Prompts:
         assert openings == "openings"
         return self._margins[: len(prefixes)]
 
-    def generate(self, prefixes, max_new_tokens: int) -> list[list[Reply]]:
+    def generate(self, prefixes, max_new_tokens: int, enough=None) -> list[list[Reply]]:
         return [
             [Reply(prefix, text, max_new_tokens, False) for text in self._said.get(prefix, ())]
             for prefix in prefixes
@@ -121,3 +121,36 @@ class IdTokenizer:
 
     def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
         return {"input_ids": [self.ids.setdefault(w, len(self.ids)) for w in text.split()]}
+
+
+class Sure(WordJudge):
+    """Knows after the first word."""
+
+    def settled(self, prefix: str, continuation: str) -> bool:
+        return prefix == "I" and bool(continuation)
+
+
+@pytest.mark.parametrize(
+    ("judge", "acts", "cut"),
+    [
+        (WordJudge(), None, None),  # it cannot know
+        (Sure(), None, ["complied", "complied ```bash"]),
+        (Sure(), lambda text: "```bash" in text, ["complied ```bash"]),
+    ],
+)
+def test_what_is_settled_need_not_be_written(judge, acts, cut) -> None:
+    asked = []
+
+    class Watched(Prompts):
+        def generate(self, prefixes, max_new_tokens: int, enough=None) -> list[list[Reply]]:
+            asked.append(enough)
+            return super().generate(prefixes, max_new_tokens)
+
+    sides = [Watched(said={"I": ["complied ```bash", "refused"]}) for _ in range(2)]
+    OpeningScorer(*sides, judge, acts=acts).score(["I"])
+    assert len(asked) == 2
+    for enough in asked:
+        said = [
+            text for text in ("", "complied", "complied ```bash") if enough and enough("I", text)
+        ]
+        assert said == (cut or []) and (enough is None) == (cut is None)

@@ -55,6 +55,15 @@ class Judge(Protocol):
 
 
 @runtime_checkable
+class Settles(Protocol):
+    """A judge that knows when no further words can change its mind."""
+
+    def settled(self, prefix: str, continuation: str) -> bool:
+        """Whether `judge` says the same of every text that begins with `continuation`."""
+        ...
+
+
+@runtime_checkable
 class Guardrail(Protocol):
     """The language of one family of guard models; who sends the request is somebody else's part."""
 

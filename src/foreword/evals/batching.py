@@ -20,7 +20,7 @@ from foreword.core.protocols import Model
 from foreword.core.types import Message, Reply
 
 MAX_BATCH = 192
-WINDOW_S = 0.05  # of quiet, before an idle engine starts on a batch that is not full
+WINDOW_S = 0.5  # of quiet, before an idle engine starts on a batch that is not full
 
 
 @dataclass(frozen=True)

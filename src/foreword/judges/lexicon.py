@@ -73,6 +73,11 @@ class LexiconJudge:
         objects = _first(OBJECTIONS, before, added) is not None
         return _weigh_words(objects, code, compliance is not None)
 
+    def settled(self, prefix: str, continuation: str) -> bool:
+        """Whether it has acted: words can be taken back, deeds cannot."""
+        # Behind a fence that the prefix opened a cut one ("``") could still close it.
+        return "```" in continuation and "```" not in prefix and _take_apart(continuation).bash
+
 
 def _weigh_refusal(refusal: int, compliance: int | None, answers: bool) -> Verdict:
     """What a refusal means beside the rest; positions count from the prefix's start."""

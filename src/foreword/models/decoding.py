@@ -19,6 +19,7 @@ BATCH_MB = 3_072  # keys and values of a batch, padding and new tokens included
 PREFILL_TOKENS = 4_096  # tokens of one prefill pass
 READ_ROWS = 16  # prompts of one prefill pass: more costs padding, fewer costs speed
 Finish = Callable[[int, list[int], bool], None]  # (row, new ids without the stop, stopped)
+Enough = Callable[[int, list[int]], bool]  # (row, new ids): whether the rest does not matter
 
 
 class Sampler:
@@ -102,10 +103,16 @@ class Decoder:
     """Decodes one batch with a model."""
 
     def __init__(
-        self, model: Network, max_new_tokens: int, sampler: Sampler, stop: str = ""
+        self,
+        model: Network,
+        max_new_tokens: int,
+        sampler: Sampler,
+        stop: str = "",
+        enough: Enough | None = None,
     ) -> None:
         self.model, self.limit, self.sample = model, max_new_tokens, sampler
         self.stop = stop  # text that ends a reply, "" for none
+        self.enough = enough
 
     @torch.inference_mode()
     def run(self, prompts: Sequence[Sequence[int]], finish: Finish) -> None:
@@ -214,7 +221,8 @@ class Decoder:
         if not stopped:
             new[row].append(token)
             stopped = self._wrote_stop(new[row])
-        if stopped or len(new[row]) >= self.limit:
+        enough = self.enough is not None and self.enough(row, new[row])
+        if stopped or enough or len(new[row]) >= self.limit:
             finish(row, new[row], stopped)
             return False
         return True

@@ -88,8 +88,22 @@ class SharedKV:
         self._each(paths, 0, keep)
         return out
 
-    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
-        """Continue every prefix greedily on every prompt: a list a prefix, a reply a prompt."""
+    def generate(
+        self,
+        prefixes: Sequence[str],
+        max_new_tokens: int,
+        enough: Callable[[str, str], bool] | None = None,
+    ) -> list[list[Reply]]:
+        """Continue every prefix greedily on every prompt.
+
+        Args:
+            prefixes: Texts the replies begin with.
+            max_new_tokens: The most tokens a reply may add.
+            enough: Told a prefix and what was added so far; where it is true the reply is cut.
+
+        Returns:
+            A list a prefix with a reply a prompt.
+        """
         paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
         replies: dict[tuple[int, int], Reply] = {}
         for chunk in self._chunks():
@@ -110,8 +124,15 @@ class SharedKV:
                     reply = Reply(prefixes[k], text, len(new) + stopped, stopped)
                     replies[k, chunk.rows[at]] = reply
 
+                def seen(i: int, new: list[int], chosen: list[tuple[int, int]] = chosen) -> bool:
+                    k = chosen[i][0]
+                    text = chat.continuation(self.model.tokenizer, paths[k], new)
+                    return enough is not None and enough(prefixes[k], text)
+
                 openings = [paths[k] for k, _ in chosen]
-                self._decode(chunk, [at for _, at in chosen], openings, max_new_tokens, finish)
+                rows = [at for _, at in chosen]
+                decoder = Decoder(self.model, max_new_tokens, _GREEDY, enough=enough and seen)
+                self._decode(chunk, rows, openings, decoder, finish)
         return [[replies[k, n] for n in range(len(self.prompts))] for k in range(len(paths))]
 
     @torch.inference_mode()
@@ -120,14 +141,14 @@ class SharedKV:
         chunk: Chunk,
         rows: list[int],
         openings: list[list[int]],
-        max_new_tokens: int,
+        decoder: Decoder,
         finish: Finish,
     ) -> None:
         """Write an opening behind each of some rows of a chunk, and decode on from there."""
         width = max(map(len, openings))
-        self._check(chunk, width + max_new_tokens)
+        self._check(chunk, width + decoder.limit)
         at = torch.tensor(rows, device=chunk.valid.device)
-        cache = chunk.cache.copy(at, chunk.cache.length + width + max_new_tokens)
+        cache = chunk.cache.copy(at, chunk.cache.length + width + decoder.limit)
         hidden, valid, position = chunk.last[at], chunk.valid[at], chunk.lengths[at]
         if width:
             ids, given, places = left_pad(openings, chunk.valid.device)
@@ -135,7 +156,6 @@ class SharedKV:
             read = prefill(self.model, ids, valid, position[:, None] + places, cache)
             hidden = torch.where(given[:, -1:], read, hidden)  # nothing was read of an empty one
             position = position + given.sum(1)
-        decoder = Decoder(self.model, max_new_tokens, _GREEDY)
         decoder.decode(hidden, valid, position, cache, finish)
 
     def _each(

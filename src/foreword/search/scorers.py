@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from foreword.core.protocols import Settles
 from foreword.core.types import Fidelity, Label, Reply, Score
 
 if TYPE_CHECKING:
@@ -49,8 +50,13 @@ class Prompts(Protocol):
         """Log-odds (natural log, refusal against compliance), shape (K prefixes, N prompts)."""
         ...
 
-    def generate(self, prefixes: Sequence[str], max_new_tokens: int) -> list[list[Reply]]:
-        """One greedy reply a prefix and prompt: a list a prefix, both in order."""
+    def generate(
+        self,
+        prefixes: Sequence[str],
+        max_new_tokens: int,
+        enough: Callable[[str, str], bool] | None = None,
+    ) -> list[list[Reply]]:
+        """One greedy reply a prefix and prompt, cut where it is enough: lists in order."""
         ...
 
 
@@ -91,7 +97,8 @@ class OpeningScorer:
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """One score a prefix, in order."""
-        sides = (side.generate(prefixes, self._max_new_tokens) for side in self._sides)
+        enough = _enough(self._judge, self._acts)
+        sides = (side.generate(prefixes, self._max_new_tokens, enough) for side in self._sides)
         return [
             _score(
                 list(map(self._benign_label, benign)), list(map(self._label, harmful)), "opening"
@@ -133,15 +140,24 @@ def learn_openings(
     """
     from foreword.models.openings import Openings
 
-    samples = []
+    samples, enough = [], _enough(judge, acts)
     for prompts in (benign, harmful):
-        for replies in prompts.generate(prefixes, max_new_tokens):
+        for replies in prompts.generate(prefixes, max_new_tokens, enough):
             for reply in replies:
                 label = judge.judge(reply.prefix, reply.continuation).label
                 idle = acts and label is Label.COMPLIED and not acts(reply.text)
                 if label is not Label.UNDECIDED and not idle:
                     samples.append((reply, label))
     return Openings.learn(samples, tokenizer)
+
+
+def _enough(judge: Judge, acts: Callable[[str], bool] | None) -> Callable[[str, str], bool] | None:
+    """Tells replies of which no further token can change the label."""
+    if not isinstance(judge, Settles):
+        return None
+    return lambda prefix, added: (
+        judge.settled(prefix, added) and (acts is None or acts(prefix + added))
+    )
 
 
 def _margin_score(benign: list[float], harmful: list[float]) -> Score:
