@@ -154,6 +154,15 @@ def test_a_server_that_does_not_continue_is_refused(guard):
     assert "does not continue a prefix" in line
 
 
+def test_a_server_that_does_not_continue_may_be_sent_prompts_of_a_known_template_only(guard):
+    with FakeServer("transformers") as server:
+        args = ("--upstream", server.url, "--guard", guard())
+        assert "`foreword serve --render`" in refused(*args, code=3)
+        assert "unknown model 'gpt'" in refused(*args, "--render", "gpt", code=2)
+        line = refused(*args, "--render", "reference", "--dialect", "vllm", code=2)
+        assert "--render is a dialect of its own" in line
+
+
 def test_nothing_is_served_with_a_wrong_upstream_guard_dialect_or_port(guard, tmp_path):
     here = guard()
     with FakeServer("vllm") as server, socket.create_server(("127.0.0.1", 0)) as taken:

@@ -32,12 +32,19 @@ def guard(agent):
 
 
 @pytest.fixture(scope="session")
-def upstream(agent, tmp_path_factory):
-    from foreword.testing.llamacpp import llama_server, write_gguf
+def gguf(agent, tmp_path_factory):
+    from foreword.testing.llamacpp import write_gguf
 
     path = tmp_path_factory.mktemp("gguf") / "agent.gguf"
     write_gguf(agent, path)
-    with llama_server(path) as url:
+    return path
+
+
+@pytest.fixture(scope="session")
+def upstream(gguf):
+    from foreword.testing.llamacpp import llama_server
+
+    with llama_server(gguf) as url:
         yield url
 
 

@@ -19,6 +19,7 @@ from foreword.models.probe import Continuation
 from foreword.testing.servers import RawServer, written
 
 WORDS = "As an honest agent, I"
+GUARD = Guard(prefix=WORDS, target="t")
 REQUEST, REPLY = {"on": ("request",)}, {"on": ("reply",)}
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 
@@ -74,7 +75,8 @@ def test_an_unsafe_request_is_stopped_and_the_upstreams_answer_is_nobodys(checke
         time.sleep(0.2 * harm)
         return "unsafe: harm" if harm else "safe"
 
-    gate = checked(RawServer(answer), REQUEST, say=slowly)
+    costs = {GUARD.hash8: 5}
+    gate = checked(RawServer(answer), REQUEST, say=slowly, costs=costs)
     for _ in range(2):
         assert post(gate).json()["choices"][0]["message"]["content"] == "Fine."
         response = post(gate, ask("Do HARM."))
@@ -88,7 +90,7 @@ def test_an_unsafe_request_is_stopped_and_the_upstreams_answer_is_nobodys(checke
     assert 'foreword_checks_total{check="c0",safety="safe",stage="request"} 3.0' in told
     assert 'foreword_blocks_total{check="c0",stage="request"} 2.0' in told
     assert 'foreword_check_seconds_count{check="c0"} 5.0' in told
-    assert f"foreword_prefix_characters_total {3.0 * len(WORDS)}" in told
+    assert f'foreword_prefix_tokens_total{{guard="{GUARD.hash8}"}} 15.0' in told
 
 
 def test_a_failing_upstream_does_not_hide_a_block_nor_a_block_an_error(checked):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import httpx
 import openai
 import pytest
 
@@ -11,10 +12,15 @@ from foreword.core.stats import wilson
 from foreword.core.types import Label
 from foreword.defences.guarded import GuardedModel
 from foreword.gateway.app import Gateway
+from foreword.gateway.faces import rendered
 from foreword.gateway.policy import Policy
+from foreword.gateway.rendered import guard_rendered, render
+from foreword.gateway.requests import guard_chat
+from foreword.gateway.templates import Template
 from foreword.gateway.upstream import Upstream
 from foreword.judges.lexicon import LexiconJudge
-from foreword.models.probe import Server, probe
+from foreword.models.dialects import dialect
+from foreword.models.probe import Server, probe, probe_rendered
 from foreword.search.ping import chat
 from foreword.suites import get
 from foreword.testing.servers import running
@@ -91,6 +97,33 @@ def test_a_history_of_hidden_turns_and_several_choices(client):
     answer = ask(client, messages, n=2)
     assert len(answer.choices) == 2
     assert all(WORDS not in choice.message.content for choice in answer.choices)
+
+
+def test_a_prompt_rendered_here_is_the_servers_own_and_so_is_the_reply(upstream, client, guard):
+    template = Template.load("reference")
+    with Server(upstream) as server:
+        proved = probe_rendered(server, lambda body: render(body, template))
+    gateway = Gateway(Upstream(upstream), Policy.of(guard), proved, chat=rendered(template))
+    history = [*harmful()[0], {"role": "assistant", "content": " won't."}, *harmful()[1][-1:]]
+    for messages in (harmful()[0], history):
+        body = {"messages": messages}
+        here = guard_rendered(body, guard, template).body["prompt"]
+        asked = guard_chat(body, guard, dialect("llamacpp")).body
+        there = httpx.post(f"{upstream.removesuffix('/v1')}/apply-template", json=asked)
+        assert here == there.json()["prompt"]
+    with running(gateway) as url, openai.OpenAI(base_url=url, api_key="none") as other:
+        whole, usual = ask(other, history), ask(client, history)
+        assert whole.choices[0].message.content == usual.choices[0].message.content
+        assert whole.choices[0].finish_reason == usual.choices[0].finish_reason
+        assert whole.usage.prompt_tokens == usual.usage.prompt_tokens
+        assert streamed(other, history) == whole.choices[0].message.content
+        # No word of a limit is not the 16 tokens of /completions; a client's stop is kept.
+        prefill = {"role": "assistant", "content": "will count: 1, 2, 3, 4,"}
+        count = [{"role": "user", "content": "Count to forty."}, prefill]
+        body = {"model": "agent", "messages": count, "temperature": 0, "stop": "13"}
+        counted = other.chat.completions.create(**body)
+        assert counted.choices[0].message.content.endswith("12, ")
+        assert counted.usage.completion_tokens > 16
 
 
 def test_curl_and_a_raw_prompt(serve):

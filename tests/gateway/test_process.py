@@ -48,8 +48,8 @@ def live(guard):
 
         def start(server, placement="prefix", **more):
             settings = Settings(upstream=server.url, guard=guard(placement), **more)
-            way = process.prove(settings) if placement == "prefix" else application.SUFFIX
-            gateway = process.build(settings, way)
+            proved = process.examine(settings, process.policy(settings))
+            gateway = process.build(settings, proved)
             return stack.enter_context(running(gateway, http=Bounded))
 
         yield start
@@ -87,6 +87,66 @@ def failed(response, status, code):
     assert response.status_code == status, response.text
     assert response.json()["error"]["code"] == code
     return response.json()["error"]["message"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder that holds a tokenizer and a chat template."""
+    from foreword.testing.models import tiny_tokenizer
+
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
+    return str(tmp_path / "model")
+
+
+def test_prompts_are_rendered_where_no_chat_is_continued_and_the_probe_on_demand_is_too(
+    live, folder, monkeypatch
+):
+    monkeypatch.setattr(application, "PROBE_S", 0.0)
+    with FakeServer("transformers") as server:
+        at = live(server, render=folder)
+        response = ask(at)
+        assert response.headers["x-foreword-dialect"] == "rendered"
+        assert response.json()["choices"][0]["message"]["content"] == " go on."
+        page = httpx.get(at.removesuffix("v1") + "metrics").text
+        hash8 = response.headers["x-foreword-guard"]
+        assert f'foreword_prefix_tokens_total{{guard="{hash8}"}} 5.0' in page
+
+        ready = at.removesuffix("v1") + "health/ready?probe=true"
+        assert httpx.get(ready, timeout=20).json()["dialect"] == "rendered"
+        assert httpx.post(f"{at}/responses", json={"input": "x"}).status_code == 404
+        server.manner = MANNERS["vllm"]  # whose /completions is gone
+        assert "404" in failed(httpx.get(ready, timeout=20), 503, "probe_failed")
+
+
+def test_a_worker_renders_as_its_parent_has_proved(folder, guard, monkeypatch):
+    monkeypatch.setattr(process, "set_up_logs", lambda *_: None)
+    monkeypatch.setattr(process, "_freeze", lambda: None)
+    with FakeServer("transformers") as server:
+        settings = Settings(upstream=server.url, guard=guard(), render=folder)
+        proved = process.examine(settings, process.policy(settings))
+        monkeypatch.setenv(process._WORKER, process._handed(settings, proved))
+        sent = len(server.asked)
+        with running(process.worker(), http=Bounded) as at:
+            assert ask(at).json()["choices"][0]["message"]["content"] == " go on."
+        assert len(server.asked) == sent + 1
+
+
+def test_a_guard_that_is_new_is_measured_and_one_that_costs_more_is_counted_as_such(
+    tmp_path, guard, monkeypatch
+):
+    monkeypatch.setattr(application, "WATCH_S", 0.05)
+    policy = tmp_path / "guards.toml"
+    policy.write_text(f'[[guard]]\nfile = "{guard().name}"\n')
+    with FakeServer("vllm") as server:
+        settings = Settings(upstream=server.url, guards=policy)
+        gateway = process.build(settings, process.examine(settings, process.policy(settings)))
+        with running(gateway) as at:
+            new = Guard(prefix="We", target="t")
+            new.save(guard())
+            until(lambda: ask(at).headers["x-foreword-guard"] == new.hash8)
+            page = httpx.get(at.removesuffix("v1") + "metrics").text
+    assert f'foreword_prefix_tokens_total{{guard="{new.hash8}"}} 3.0' in page  # with its frame
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n\r\n"], ids=["endless", "whole"])

@@ -42,6 +42,14 @@ def serve(
             show_default="auto",
         ),
     ] = None,
+    render: Annotated[
+        str | None,
+        typer.Option(
+            help="Before a server that continues no chat: the model whose chat template renders "
+            "prompts for /v1/completions; reference, hf:<id or path>, a folder or a .gguf file.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Whom to probe; the first the server lists if not given.")
     ] = None,
@@ -82,25 +90,21 @@ def serve(
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
     from foreword.gateway import process, settings
-    from foreword.gateway.app import SUFFIX
 
     said = settings.load(config, flags)
     found = process.policy(said)
-    way, responses = SUFFIX, None
-    if found.continues:
-        way = process.prove(said)
-        responses = process.prove_responses(said, way.dialect)
-    gateway = process.build(said, way, responses)
+    proved = process.examine(said, found)
+    gateway = process.build(said, proved)
     with bind(said.host, said.port) as listening:
         shown = f"[{said.host}]" if ":" in said.host else said.host
         at = f"http://{shown}:{listening.getsockname()[1]}/v1"
         names = ", ".join(route.guard.hash8 for route in found.routes)
         notes.print(
-            f"guard {names} before {said.upstream} ({way.dialect.name}), serving {at}",
+            f"guard {names} before {said.upstream} ({proved.chat.dialect.name}), serving {at}",
             highlight=False,
             markup=False,
         )
-        process.run(said, way, gateway, listening, responses)
+        process.run(said, proved, gateway, listening)
 
 
 @app.command(epilog="Example: [bold]foreword key web-agents >> guards.toml[/bold]")

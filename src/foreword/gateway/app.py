@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from time import monotonic, perf_counter
 
 import orjson
 
 from foreword.core.errors import ForewordError
+from foreword.defences.guard import Guard
 from foreword.gateway import asgi
 from foreword.gateway.asgi import Receive, Request, Scope, Send, reply
 from foreword.gateway.audit import Audit, Record
@@ -28,6 +29,7 @@ from foreword.gateway.faces import CHAT, RESPONSES, TEXT, Face
 from foreword.gateway.keys import Denied, opts_out
 from foreword.gateway.metrics import Metrics
 from foreword.gateway.policy import Policy, PolicyFile
+from foreword.gateway.refusals import Refusals
 from foreword.gateway.requests import MAX_BODY, Asked, BadRequest, read
 from foreword.gateway.traces import Traces
 from foreword.gateway.upstream import Upstream
@@ -63,6 +65,9 @@ class Gateway:
         traces: Traces | None = None,
         responses: Continuation | None = None,
         prove_responses: Callable[[Dialect], Continuation | None] | None = None,
+        chat: Face = CHAT,
+        costs: Mapping[str, int] | None = None,
+        measure: Callable[[Sequence[Guard], Continuation], Mapping[str, int]] | None = None,
     ) -> None:
         """Set up; nothing is connected before the first request.
 
@@ -77,6 +82,9 @@ class Gateway:
             traces: where spans of requests go.
             responses: what the probe measured of /responses; the route is there if it is.
             prove_responses: the probe of that route.
+            chat: by which prefixes are put on chats, if the upstream continues none itself.
+            costs: tokens by guard, as far as they are known.
+            measure: those of guards that come later.
 
         Raises:
             ConfigError: the policy's file cannot be used.
@@ -85,21 +93,23 @@ class Gateway:
         self._responses, self._prove_responses = responses, prove_responses
         self._show, self._max_body = show_prefix, max_body
         self._audit, self._traces = audit or Audit(), traces
+        self._costs, self._measure = costs or {}, measure
         self._metrics = Metrics()
+        self._refusals = Refusals(self._metrics.replies)
         self._file = policy if isinstance(policy, PolicyFile) else None
         self._policy = policy.load() if isinstance(policy, PolicyFile) else policy
         self._checks = Checks(self._policy.checks, self._metrics)
         self._unproved, self._probed = "", -PROBE_S
         self._routes: dict[tuple[str, str], Callable[[Request, Record], Awaitable[Reply]]] = {
-            ("POST", CHAT.path): self._speaking(CHAT),
-            ("POST", TEXT.path): self._speaking(TEXT),
+            ("POST", CHAT.path): self._speaking(CHAT, chat),
+            ("POST", TEXT.path): self._speaking(TEXT, TEXT),
             ("GET", "/v1/models"): self.models,
             ("GET", "/health/live"): self.live,
             ("GET", "/health/ready"): self.ready,
             ("GET", "/metrics"): self.metrics,
         }
         if responses:
-            self._routes["POST", RESPONSES.path] = self._speaking(RESPONSES)
+            self._routes["POST", RESPONSES.path] = self._speaking(RESPONSES, RESPONSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -130,6 +140,10 @@ class Gateway:
                 checks = Checks(policy.checks, self._metrics)
                 if policy.continues and self._way == SUFFIX and self._prove:
                     self._way = await asyncio.to_thread(self._prove)
+                new = [each for each in policy.guards if each.hash8 not in self._costs]
+                if policy.continues and new and self._measure:
+                    found = await asyncio.to_thread(self._measure, new, self._way)
+                    self._costs = {**self._costs, **found}
             except ForewordError as error:
                 log.error("the old policy stays: %s", error)
                 self._metrics.reloads.labels("failed").inc()
@@ -192,7 +206,11 @@ class Gateway:
         self._metrics.requests.labels(request.path if handle else "other", answer.status).inc()
         return answer
 
-    def _speaking(self, face: Face) -> Callable[[Request, Record], Awaitable[Reply]]:
+    def _speaking(
+        self, face: Face, beginning: Face
+    ) -> Callable[[Request, Record], Awaitable[Reply]]:
+        """A route; by `beginning` go the requests whose reply must begin with a prefix."""
+
         async def handle(request: Request, record: Record) -> Reply:
             policy, checks = self._policy, self._checks  # the same for all of this request
             caller = policy.ring.admit(request.headers)
@@ -208,13 +226,22 @@ class Gateway:
                 if self._unproved and guard.placement == "prefix":
                     raise UpstreamError(503, "not_continuing", self._unproved)
             record.guard = guard.hash8 if guard else "off"
-            way = self._way_of(face)
-            asked = face.guard(body, guard, way) if guard else Asked(body, "")
+            spoken = beginning if guard and guard.placement == "prefix" else face
+            way = self._way_of(face) if spoken is beginning else SUFFIX
+            asked = spoken.guard(body, guard, way) if guard else Asked(body, "")
             headers = {"content-type": JSON, **chosen(request.headers, SENT)}
             if policy.ring.callers:
                 headers.pop("authorization", None)  # it is ours, not the upstream's
             exchange = Exchange(
-                self._upstream, self._metrics, self._traces, way, self._show, face, record
+                self._upstream,
+                self._metrics,
+                self._refusals,
+                self._costs,
+                self._traces,
+                way,
+                self._show,
+                spoken,
+                record,
             )
             return await exchange.run(asked, headers, checks, body, start)
 

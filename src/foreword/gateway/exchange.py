@@ -21,8 +21,9 @@ from foreword.gateway import asgi
 from foreword.gateway.audit import Record, names
 from foreword.gateway.checks import Blocked, Checks
 from foreword.gateway.connection import Answer, UpstreamError
-from foreword.gateway.faces import Face, Settling
+from foreword.gateway.faces import Face
 from foreword.gateway.metrics import Metrics
+from foreword.gateway.refusals import Heard, Refusals
 from foreword.gateway.requests import Asked
 from foreword.gateway.spoken import conversation, replies, withheld
 from foreword.gateway.traces import Traces
@@ -52,6 +53,8 @@ class Exchange:
 
     upstream: Upstream
     metrics: Metrics
+    refusals: Refusals
+    costs: Mapping[str, int]  # tokens by guard
     traces: Traces | None
     way: Continuation
     show: bool
@@ -97,7 +100,8 @@ class Exchange:
         return await self._relay(await under_way, asked)
 
     async def _send(self, asked: Asked, headers: Mapping[str, str], start: float) -> Answer:
-        content, path = orjson.dumps(asked.body), self.face.path.removeprefix("/v1")
+        content = orjson.dumps(asked.body)
+        path = (self.face.sent or self.face.path).removeprefix("/v1")
         sent = perf_counter()
         self.metrics.added.labels("request").observe(sent - start)
         with self.traces.upstream(headers) if self.traces else nullcontext(headers) as carried:
@@ -109,7 +113,10 @@ class Exchange:
         record = self.record
         if record.guard != "off":
             self.metrics.guarded.labels(record.guard).inc()
-            self.metrics.prefix.inc(len(asked.begun))
+            if tokens := self.costs.get(record.guard):
+                prompts = asked.body.get("prompt")  # of several each has the prefix
+                times = len(prompts) if isinstance(prompts, list) else 1
+                self.metrics.prefix.labels(record.guard).inc(tokens * times)
         back = {
             "x-request-id": record.id,
             "x-foreword-guard": record.guard,
@@ -120,7 +127,7 @@ class Exchange:
         record.id = back["x-request-id"]  # the one that the client sees
         begun = "" if self.show else asked.begun  # what the checks do not see in the answer
         if answer.status < 300 and answer.media_type == EVENTS:
-            events = _events(answer, self.face.stream(asked, self.way, self.show))
+            events = self._events(answer, asked)
             if self.listening:
                 heard = record.heard
                 events = in_windows(events, self.listening, self.messages, begun, heard)
@@ -137,6 +144,8 @@ class Exchange:
             told = orjson.dumps(settled)
         except orjson.JSONEncodeError as error:
             raise UpstreamError(502, "upstream_broken", "the upstream nests too deeply") from error
+        if not record.outcome:  # nothing was withheld
+            self.refusals.hear(record.guard, asked.begun, settled)
         return Reply(200, told, JSON, _flagged(back, record))
 
     async def _judged(self, settled: Body, begun: str, checks: Checks) -> Body:
@@ -150,6 +159,19 @@ class Exchange:
             self.record.outcome = stopped.code
             return withheld(settled, str(stopped))
         return settled
+
+    async def _events(self, answer: Answer, asked: Asked) -> AsyncGenerator[bytes]:
+        """A stream as the client gets it; its beginning is also kept for the metrics."""
+        stream, heard = self.face.stream(asked, self.way, self.show), Heard()
+        async with aclosing(answer.pieces()) as pieces:
+            async for part in pieces:
+                if settled := stream.feed(part):
+                    if not heard.full:
+                        heard.keep(settled)
+                    yield settled
+        if settled := stream.end():
+            yield settled
+        self.refusals.hear(self.record.guard, asked.begun, heard)
 
     async def _told(self, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         """The events, and after them as an event what went wrong."""
@@ -168,15 +190,6 @@ class Exchange:
             log.exception("a stream failed by our own fault")
             self.record.outcome = "internal"
             yield b"\n\ndata: " + asgi.error("the gateway failed", "internal") + b"\n\n"
-
-
-async def _events(answer: Answer, stream: Settling) -> AsyncGenerator[bytes]:
-    async with aclosing(answer.pieces()) as pieces:
-        async for part in pieces:
-            if settled := stream.feed(part):
-                yield settled
-    if settled := stream.end():
-        yield settled
 
 
 def _flagged(headers: dict[str, str], record: Record) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The routes on which a model speaks: how each is guarded, settled and streamed.
 
-One row a route; the pure functions are in `requests`, `answers`, `streams` and
-`responses`. Everything else a request goes through is the same for all of them.
+One row a route; the pure functions are in `requests`, `answers`, `streams`, `responses`
+and `rendered`. Everything else a request goes through is the same for all of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Protocol
 
 from foreword.defences.guard import Guard
 from foreword.gateway.answers import settle_chat, settle_text
+from foreword.gateway.rendered import RenderedStream, guard_rendered, settle_rendered
 from foreword.gateway.requests import Asked, guard_chat, guard_prompt
 from foreword.gateway.responses import ResponsesStream, guard_responses, settle_responses
 from foreword.gateway.streams import Stream
+from foreword.gateway.templates import Template
 from foreword.models.dialects import Body
 from foreword.models.probe import Continuation
 
@@ -39,6 +41,7 @@ class Face:
     guard: Callable[[Body, Guard, Continuation], Asked]
     settle: Callable[[Body, str, Continuation, bool], Body]
     stream: Callable[[Asked, Continuation, bool], Settling]
+    sent: str = ""  # the server's route, if it is another
 
 
 def _choices(body: Body) -> int | None:
@@ -71,3 +74,14 @@ RESPONSES = Face(
         asked.begun, echo=way.echo_stream, echo_whole=way.echo, show=show
     ),
 )
+
+
+def rendered(template: Template) -> Face:
+    """The chat before a server that continues none: asked by its /completions."""
+    return Face(
+        CHAT.path,
+        lambda body, guard, way: guard_rendered(body, guard, template),
+        lambda answer, begun, way, show: settle_rendered(answer, begun, show=show),
+        lambda asked, way, show: RenderedStream(asked.begun, show=show),
+        sent=TEXT.path,
+    )

@@ -38,8 +38,15 @@ class Metrics:
             registry=registry,
         )
         self.prefix = Counter(
-            "foreword_prefix_characters",
-            "Characters of guards sent on; a token has about four.",
+            "foreword_prefix_tokens",
+            "Tokens of guards sent on, as the upstream counts its prompts.",
+            ["guard"],
+            registry=registry,
+        )
+        self.replies = Counter(
+            "foreword_replies",
+            "Replies by how they begin: refused, complied, undecided, or not judged.",
+            ["guard", "label"],
             registry=registry,
         )
         self.checks = Counter(

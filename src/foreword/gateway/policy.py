@@ -116,6 +116,12 @@ class Policy:
         """Whether some guard needs an upstream that continues a prefix."""
         return any(route.guard.placement == "prefix" for route in self.routes)
 
+    @property
+    def guards(self) -> list[Guard]:
+        """All that some request may get."""
+        both = [guard for route in self.routes for guard in (route.guard, route.with_tools)]
+        return [guard for guard in both if guard]
+
     def guard_for(self, model: str, caller: Caller, *, tools: bool) -> Guard:
         """The guard of a request.
 

@@ -14,7 +14,8 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,19 @@ from uvicorn.supervisors import Multiprocess
 
 from foreword.core.errors import ForewordError, ModelError
 from foreword.defences.guard import Guard
-from foreword.gateway.app import Gateway
+from foreword.gateway.app import SUFFIX, Gateway
 from foreword.gateway.asgi import Receive, Scope, Send
 from foreword.gateway.audit import Audit, set_up_logs
+from foreword.gateway.costs import token_costs
+from foreword.gateway.faces import CHAT, Face, rendered
 from foreword.gateway.policy import Policy, PolicyFile
+from foreword.gateway.rendered import render
 from foreword.gateway.settings import Settings
+from foreword.gateway.templates import Template
 from foreword.gateway.traces import from_environment
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import Dialect
-from foreword.models.probe import Continuation, Server, probe, probe_responses
+from foreword.models.probe import Continuation, Server, probe, probe_rendered, probe_responses
 
 DRAIN_S = 30  # for requests under way when the gateway is told to stop
 START_S = 30  # for a worker to say that it is alive; many at once start slowly
@@ -44,10 +49,20 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
-_Ways = tuple[Continuation, Continuation | None]  # of chat and of /responses
-_WAYS: TypeAdapter[_Ways] = TypeAdapter(_Ways)
 
 log = logging.getLogger("foreword.gateway")
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What was measured of the upstream at start."""
+
+    chat: Continuation
+    responses: Continuation | None = None
+    costs: Mapping[str, int] = field(default_factory=dict)  # tokens by guard
+
+
+_PROVED: TypeAdapter[Proved] = TypeAdapter(Proved)
 
 
 class Bounded(HttpToolsProtocol):
@@ -129,29 +144,65 @@ def _file(settings: Settings) -> PolicyFile:
     return PolicyFile(settings.guards or Path())
 
 
-def prove(settings: Settings) -> Continuation:
-    """What the live probe says of the upstream.
+def examine(settings: Settings, found: Policy) -> Proved:
+    """What the live probe says of the upstream, as far as a policy needs it.
 
     Raises:
         NoContinuation: the upstream does not continue.
         ModelError: the upstream cannot be asked.
     """
-    with Server(settings.upstream, settings.model, _key(settings)) as server:
-        return probe(server, settings.dialect)
+    if not found.continues:
+        return Proved(SUFFIX)
+    way = prove(settings)
+    return Proved(way, prove_responses(settings, way.dialect), measure(settings, found.guards, way))
+
+
+def prove(settings: Settings) -> Continuation:
+    """What the live probe says of chats.
+
+    Raises:
+        NoContinuation: the upstream does not continue.
+        ModelError: the upstream cannot be asked.
+    """
+    with _server(settings) as server:
+        if settings.render is None:
+            return probe(server, settings.dialect)
+        template = Template.load(settings.render)
+        return probe_rendered(server, lambda body: render(body, template))
 
 
 def prove_responses(settings: Settings, way: Dialect) -> Continuation | None:
     """The same of the upstream's /responses; None, and a line in the log, if it is not for us."""
+    if settings.render is not None:
+        return None
     try:
-        with Server(settings.upstream, settings.model, _key(settings)) as server:
+        with _server(settings) as server:
             return probe_responses(server, way)
     except ModelError as error:
         log.warning("/v1/responses is not served: %s", error)
         return None
 
 
-def build(settings: Settings, way: Continuation, responses: Continuation | None = None) -> Gateway:
-    """The application of one worker, from what the probe measured.
+def measure(settings: Settings, guards: Sequence[Guard], way: Continuation) -> dict[str, int]:
+    """Tokens of each guard by its hash8, without those that cannot be known."""
+    try:
+        with _server(settings) as server:
+            return token_costs(server, guards, _chat(settings), way)
+    except ModelError as error:
+        log.warning("tokens of guards are not counted: %s", error)
+        return {}
+
+
+def _server(settings: Settings) -> Server:
+    return Server(settings.upstream, settings.model, _key(settings))
+
+
+def _chat(settings: Settings) -> Face:
+    return CHAT if settings.render is None else rendered(Template.load(settings.render))
+
+
+def build(settings: Settings, proved: Proved) -> Gateway:
+    """The application of one worker, from what was measured.
 
     Raises:
         UsageError: a file or an address cannot be used.
@@ -159,24 +210,21 @@ def build(settings: Settings, way: Continuation, responses: Continuation | None 
     return Gateway(
         Upstream(settings.upstream, _key(settings), settings.silence),
         policy(settings) if settings.guard else _file(settings),
-        way,
+        proved.chat,
         show_prefix=settings.show_prefix,
         max_body=settings.max_body,
         audit=Audit(settings.audit, prompts=settings.log_prompts),
         prove=lambda: prove(settings),
         traces=from_environment(),
-        responses=responses,
+        responses=proved.responses,
         prove_responses=lambda way: prove_responses(settings, way),
+        chat=_chat(settings),
+        costs=proved.costs,
+        measure=lambda guards, way: measure(settings, guards, way),
     )
 
 
-def run(
-    settings: Settings,
-    way: Continuation,
-    gateway: Gateway,
-    at: socket.socket,
-    responses: Continuation | None = None,
-) -> None:
+def run(settings: Settings, proved: Proved, gateway: Gateway, at: socket.socket) -> None:
     """Serve until told to stop; requests under way have DRAIN_S to end."""
     if settings.workers == 1:
         set_up_logs(settings.log_level, settings.log_format)
@@ -185,7 +233,7 @@ def run(
         return
     with tempfile.TemporaryDirectory(prefix="foreword-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        os.environ[_WORKER] = _handed(settings, (way, responses))
+        os.environ[_WORKER] = _handed(settings, proved)
         config = _config(f"{__name__}:worker", factory=True, workers=settings.workers)
         Workers(config, sockets=[at]).run()
 
@@ -193,11 +241,11 @@ def run(
 def worker() -> Gateway:
     """The application of a worker, from what its parent hands on."""
     handed = json.loads(os.environ[_WORKER])
-    way, responses = _WAYS.validate_python(handed["ways"])
+    proved = _PROVED.validate_python(handed["proved"])
     settings = Settings(**handed["settings"])
     set_up_logs(settings.log_level, settings.log_format)
     try:
-        gateway = build(settings, way, responses)
+        gateway = build(settings, proved)
     except ForewordError as error:  # the parent tries again until the file is mended
         log.error("a worker cannot start: %s", error)
         raise SystemExit(1) from error
@@ -205,10 +253,10 @@ def worker() -> Gateway:
     return gateway
 
 
-def _handed(settings: Settings, ways: _Ways) -> str:
+def _handed(settings: Settings, proved: Proved) -> str:
     said = settings.model_dump(mode="json", exclude_none=True)
     said["upstream_key"] = _key(settings)
-    return json.dumps({"settings": said, "ways": _WAYS.dump_python(ways, mode="json")})
+    return json.dumps({"settings": said, "proved": _PROVED.dump_python(proved, mode="json")})
 
 
 def _config(app: Gateway | str | Callable[..., Any], **more: Any) -> uvicorn.Config:

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     guard: Path | None = None  # one guard for everybody, or
     guards: Path | None = None  # a guards.toml
     dialect: str = "auto"
+    render: str | None = None  # whose chat template, for servers that continue no chat
     model: str | None = None  # whom to probe; the first that the server lists
     host: str = "127.0.0.1"
     port: int = Field(8700, ge=0, le=65535)
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     def _one(self) -> Settings:
         if (self.guard is None) == (self.guards is None):
             raise ValueError("name a guard.json with --guard, or a guards.toml with --guards")
+        if self.render is not None and self.dialect != "auto":
+            raise ValueError("--render is a dialect of its own; leave --dialect out")
         return self
 
     @classmethod

@@ -17,6 +17,7 @@ from foreword.models.dialects import Body
 _MARKS = ("id", "index", "type", "role", "status", "call_id", "item_id")
 _ENDS = ("finish_reason", "stop_reason", "content_filter_results")
 _BESIDE = {*_MARKS, *_ENDS, "annotations", "logprobs", "token_ids", "encrypted_content"}
+CALL = "\n[tool call] "  # comes before the name of a tool
 # What is left of an answer that was blocked.
 _BONES = ("id", "object", "created", "created_at", "model", "usage")
 
@@ -81,7 +82,7 @@ def _texts(value: Any) -> list[str]:
         return []
     found = {key: tuple(_texts(each)) for key, each in value.items() if key not in _BESIDE}
     if name := "".join(found.get("name", ())):
-        found["name"] = (f"\n[tool call] {name} ",)
+        found["name"] = (f"{CALL}{name} ",)
     if isinstance(value.get("arguments"), dict):
         found["arguments"] = (orjson.dumps(value["arguments"]).decode(),)
     return [text for texts in dict.fromkeys(found.values()) for text in texts]

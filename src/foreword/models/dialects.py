@@ -71,6 +71,8 @@ _TABLE = (
     Dialect("mistral", message={"prefix": True}),
 )
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _TABLE})
+# Of servers that continue no chat: whoever asks renders the prompt (`gateway.templates`).
+RENDERED = Dialect("rendered")
 # One of each way of asking, the most explicit first: what the probe tries when nobody says which.
 DISTINCT = ("vllm", "deepseek", "ollama")
 

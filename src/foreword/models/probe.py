@@ -18,7 +18,7 @@ from typing import Self
 import httpx
 
 from foreword.core.errors import ForewordError, ModelError, UsageError
-from foreword.models.dialects import DISTINCT, Body, Dialect, dialect, opened
+from foreword.models.dialects import DISTINCT, RENDERED, Body, Dialect, dialect, opened
 
 TIMEOUT_S = 60.0  # of one question; a cold server loads its weights on the first
 TOKENS = 4  # fewer than any beginning has: an answer that repeats one can only be an echo
@@ -73,7 +73,7 @@ class NoContinuation(ModelError):
 
 
 class Server:
-    """The chat endpoint of an OpenAI-compatible server, asked one question at a time."""
+    """An OpenAI-compatible server, asked one question at a time."""
 
     def __init__(self, base_url: str, model: str | None = None, api_key: str | None = None) -> None:
         """Asks for the first model that the server lists if none is named.
@@ -124,6 +124,31 @@ class Server:
             return str(answer.json()["choices"][0]["message"]["content"] or "")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(f"{self.base_url} gave no chat answer: {_short(answer)}") from error
+
+    def complete(self, body: Body, *, stream: bool) -> str:
+        """The text of the first choice of /completions.
+
+        Raises:
+            ModelError: the server fails or says something else than a completion.
+        """
+        answer = self._send("POST", "/completions", {**body, "stream": stream})
+        try:
+            events = _events(answer.text) if stream else [answer.json()]
+            return "".join(choice["text"] for event in events for choice in event["choices"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self.base_url} gave no completion: {_short(answer)}") from error
+
+    def prompt_tokens(self, path: str, body: Body) -> int:
+        """How many tokens of prompt the server counts.
+
+        Raises:
+            ModelError: the server fails or does not say.
+        """
+        answer = self._send("POST", path, body)
+        try:
+            return int(answer.json()["usage"]["prompt_tokens"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ModelError(f"{self.base_url} counts no tokens: {_short(answer)}") from error
 
     def respond(self, body: Body, *, stream: bool) -> str:
         """The text of an answer of /responses.
@@ -182,7 +207,8 @@ def probe(server: Server, name: str = "auto") -> Continuation:
             failures.append(f"{each}: {failure}")
     raise NoContinuation(
         f"{server.base_url} does not continue a prefix, so a guard would do nothing there "
-        f"({'; '.join(failures)}); use a guard with placement suffix, or another server"
+        f"({'; '.join(failures)}); use a guard with placement suffix, "
+        "`foreword serve --render`, or another server"
     )
 
 
@@ -209,8 +235,30 @@ def probe_responses(server: Server, way: Dialect) -> Continuation | None:
         raise
 
 
+def probe_rendered(server: Server, prompt: Callable[[Body], Body]) -> Continuation:
+    """The same proof for /completions, where the prompt is rendered by whoever asks.
+
+    Args:
+        server: whom to ask.
+        prompt: the request of /completions for one of a chat that ends with the beginning.
+
+    Raises:
+        NoContinuation: it does not continue there either.
+        ModelError: the server cannot be asked at all, or has no such route.
+    """
+
+    def ask(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
+        return server.complete(prompt(_asked(server, each)), stream=stream)
+
+    return _try(server, RENDERED, ask)
+
+
 def _chat(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
-    body = {
+    return server.say(way.ask(_asked(server, each)), stream=stream)
+
+
+def _asked(server: Server, each: Beginning) -> Body:
+    return {
         "model": server.model,
         "messages": [
             {"role": "user", "content": each.question},
@@ -219,7 +267,6 @@ def _chat(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
         "max_tokens": TOKENS,
         "temperature": 0,
     }
-    return server.say(way.ask(body), stream=stream)
 
 
 def _respond(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:

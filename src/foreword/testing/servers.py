@@ -1,7 +1,8 @@
 """Servers that continue a prefix, or do not, each in the way of a real one.
 
-`FakeServer` speaks /chat/completions and /responses over a real socket; a `Manner`
-says when it continues a trailing assistant message, what it refuses, where it echoes.
+`FakeServer` speaks /chat/completions, /responses and, where its `Manner` has the route,
+/completions over a real socket; the manner says when it continues a trailing assistant
+message, what it refuses, where it echoes.
 MANNERS holds one for every server of docs/gateway.md. `RawServer` answers in bytes,
 for faults; `running` serves an ASGI application such as the gateway.
 """
@@ -44,6 +45,7 @@ class Manner:
     echo_stream: Callable[[Body], bool] = lambda body: False
     responds: Callable[[Body], bool] | None = None  # when it continues on /responses, if otherwise
     no_responses: int = 0  # the status of an error where it has no such route
+    completes: bool = False  # has /completions, for prompts in ChatML
 
 
 def _flags(body: Body) -> bool:
@@ -90,6 +92,7 @@ MANNERS: Mapping[str, Manner] = MappingProxyType(
             _marked, echo=lambda body: True, echo_stream=lambda body: True, no_responses=404
         ),
         "openai": Manner(lambda body: False),
+        "transformers": Manner(lambda body: False, no_responses=404, completes=True),
         "anthropic": Manner(
             lambda body: False,
             lambda body: "This model does not support assistant message prefill.",
@@ -142,6 +145,17 @@ class FakeServer:
             return status, parts
         return 200, (parts, "".join(self._say(chat, continues, manner.echo)[1]))
 
+    def complete(self, body: Body) -> tuple[int, Any]:
+        """The same for /completions, of a model that goes on after its turn unless stopped."""
+        self.asked.append(body)
+        if not self.manner.completes:
+            return 404, {"error": {"message": "not here"}}
+        begun = body["prompt"].rpartition("<|im_start|>assistant\n")[2]
+        text = talk([], begun) + "<|im_end|>\n<|im_start|>user\nMore.<|im_end|>"
+        for stop in body.get("stop") or ():
+            text = text.partition(stop)[0]
+        return 200, _TOKEN.findall(text)[: body.get("max_tokens")]
+
     def _say(
         self, body: Body, continues: Callable[[Body], bool], echo: Callable[[Body], bool]
     ) -> tuple[int, Any]:
@@ -173,9 +187,16 @@ class FakeServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 responses = self.path == "/v1/responses"
-                status, answer = server.respond(body) if responses else server.answer(body)
+                completions = self.path == "/v1/completions"
+                say = server.respond if responses else server.answer
+                status, answer = (server.complete if completions else say)(body)
                 if status != 200:
                     self._json(status, answer)
+                elif completions:
+                    if body.get("stream"):
+                        self._stream([f"data: {each}" for each in completion_events(body, answer)])
+                    else:
+                        self._json(200, completion(body, "".join(answer)))
                 elif responses:
                     parts, whole = answer
                     if body.get("stream"):
@@ -193,7 +214,8 @@ class FakeServer:
                 else:
                     message = {"role": "assistant", "content": "".join(answer)}
                     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                    self._json(200, {"object": "chat.completion", "choices": [choice]})
+                    whole = {"object": "chat.completion", "choices": [choice]}
+                    self._json(200, {**whole, "usage": usage(body, answer)})
 
             def _json(self, status: int, content: Any) -> None:
                 data = json.dumps(content).encode()
@@ -214,6 +236,30 @@ class FakeServer:
                 self.wfile.write(b"0\r\n\r\n")
 
         return Handler
+
+
+def usage(body: Body, parts: list[str]) -> Body:
+    """Tokens of a request and its answer: words, and two for the frame of each message."""
+    asked = body.get("messages") or [{"content": body.get("prompt")}]
+    count = sum(2 + len(_TOKEN.findall(_text(message.get("content")))) for message in asked)
+    return {"prompt_tokens": count, "completion_tokens": len(parts), "total_tokens": count}
+
+
+def completion(body: Body, text: str, finish: str | None = "stop") -> Body:
+    """An answer of /completions, or a piece of its stream; all choices say the same."""
+    choice = {"text": text, "logprobs": None, "finish_reason": finish}
+    choices = [{"index": at, **choice} for at in range(body.get("n") or 1)]
+    said = {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": "fake"}
+    whole = {"usage": usage(body, _TOKEN.findall(text))} if not body.get("stream") else {}
+    return {**said, "choices": choices, **whole}
+
+
+def completion_events(body: Body, parts: list[str]) -> list[str]:
+    """The data of a stream of /completions."""
+    events = [completion(body, part, None) for part in parts] + [completion(body, "")]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        events.append({**completion(body, ""), "choices": [], "usage": usage(body, parts)})
+    return [*map(json.dumps, events), "[DONE]"]
 
 
 def _as_chat(body: Body) -> Body:
