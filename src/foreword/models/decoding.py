@@ -122,7 +122,7 @@ class Decoder:
         known = [self.model.memory.recall(prompt) for prompt in prompts]
         begun = [0 if states is None else states.shape[3] for states in known]
         rest = [list(prompt[n:]) for prompt, n in zip(prompts, begun, strict=True)]
-        order = sorted(range(len(prompts)), key=lambda i: (begun[i], len(rest[i])))
+        order = sorted(range(len(prompts)), key=lambda i: (len(rest[i]), begun[i]))  # least padding
         groups = [order[i : i + READ_ROWS] for i in range(0, len(order), READ_ROWS)]
         width = max(max(begun[i] for i in g) + max(len(rest[i]) for i in g) for g in groups)
         cache = SlotCache(self.model.layers, width + self.limit)
