@@ -1,13 +1,12 @@
 """Generated requests against the whole application: nothing crashes, no prefix is lost or doubled.
 
 The upstream is a mirror in memory that says back what it was asked, so that a request can
-see its own data and no other's. A few hundred are run; with FUZZ=100000 in the environment as
-many a test.
+see its own data and no other's. A few hundred are run here; bench/fuzz.py breeds hundreds of
+thousands from the same strategies and holds them to the same `check`.
 """
 
 import asyncio
 import json
-import os
 
 import orjson
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +20,6 @@ from foreword.models.probe import Continuation
 
 WORDS = "As an honest agent, I"
 GUARD = Guard(prefix=WORDS, target="t")
-EXAMPLES = int(os.environ.get("FUZZ", "150"))
 OWN = (*REQUEST_FIELDS, "messages", "chat_template_kwargs")
 
 
@@ -220,7 +218,7 @@ def check(way, show, bodies, mutation):
 WAYS = st.builds(
     Continuation, st.sampled_from(list(DIALECTS.values())), st.booleans(), st.booleans()
 )
-QUIET = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @QUIET
