@@ -298,15 +298,15 @@ def load(peer: Peer, connections: int, size: int, seconds: int, folder: Path) ->
     return figures
 
 
-async def first_bytes(peer: Peer, connections: int, seconds: int) -> list[float]:
-    """Seconds until the first byte of a stream's body, each stream read to its end."""
+async def streams(peer: Peer, connections: int, seconds: int) -> list[tuple[float, float]]:
+    """Seconds until the first byte of each stream's body, and until its end."""
     asked = body(1024, stream=True)
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-bench\r\n"
         f"content-type: application/json\r\ncontent-length: {len(asked)}\r\n\r\n"
     ).encode()
     until = time.perf_counter() + seconds
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
@@ -317,8 +317,9 @@ async def first_bytes(peer: Peer, connections: int, seconds: int) -> list[float]
             if not got.startswith(b"HTTP/1.1 200"):
                 sys.exit(f"{peer.name} answers {got[:200]!r}")
             await reader.readuntil(b"data:")
-            times.append(time.perf_counter() - start)
+            first = time.perf_counter() - start
             await reader.readuntil(b"0\r\n\r\n")
+            times.append((first, time.perf_counter() - start))
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))
@@ -343,18 +344,22 @@ def measure(found: list[Peer], seconds: int, rounds: int, folder: Path) -> dict[
                 for key in ("p50_ms", "p99_ms", "rps")
             }
             name = f"{size // 1024}KB x {connections}"
+            # An answer comes in one piece: its first byte is there when all of it is.
+            middle["ttfb_p99_ms"] = middle["p99_ms"]
             results[peer.name][name] = {**middle, "rss_mb": peer.rss_mb()}
             print(f"{name:12} {peer.name:9} {results[peer.name][name]}", flush=True)
-    times: dict[str, list[float]] = {peer.name: [] for peer in found}
+    times: dict[str, list[tuple[float, float]]] = {peer.name: [] for peer in found}
     for _ in range(rounds):
         for peer in found:
-            times[peer.name] += asyncio.run(first_bytes(peer, 8, seconds))
+            times[peer.name] += asyncio.run(streams(peer, 8, seconds))
     for peer in found:
-        got = times[peer.name]
+        first, whole_stream = map(list, zip(*times[peer.name], strict=True))
         stream = {
-            "ttfb_p50_ms": round(1000 * percentile(got, 0.5), 3),
-            "ttfb_p99_ms": round(1000 * percentile(got, 0.99), 3),
-            "rps": round(len(got) / (seconds * rounds), 1),
+            "p50_ms": round(1000 * percentile(whole_stream, 0.5), 3),
+            "p99_ms": round(1000 * percentile(whole_stream, 0.99), 3),
+            "ttfb_p50_ms": round(1000 * percentile(first, 0.5), 3),
+            "ttfb_p99_ms": round(1000 * percentile(first, 0.99), 3),
+            "rps": round(len(first) / (seconds * rounds), 1),
             "rss_mb": peer.rss_mb(),
         }
         results[peer.name][f"stream of {CHUNKS} x 8"] = stream

@@ -29,13 +29,13 @@ from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
 from foreword.models.openings import Openings
-from foreword.search.ping import acts
+from foreword.search.ping import FINALISTS, acts
 from foreword.search.proposers.grammar import OfflineProposer
 from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
 from foreword.suites import files
 
 LONG, SHORT = 150, 24  # new tokens of the two slow ways
-LEADERS = 0.12  # of the candidates, by margin, are measured by openings: 12 of 100, as in `ping`
+LEADERS = FINALISTS / 100  # of the candidates are measured by openings, as in the search itself
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import statistics
 import sys
@@ -109,7 +108,7 @@ class Client:
 
 def open_files(peer: Peer) -> int:
     """Open files of the gateway, connections included."""
-    return len(os.listdir(f"/proc/{peer.process.pid}/fd"))  # noqa: PTH208 - no Path is needed
+    return len(list(Path(f"/proc/{peer.process.pid}/fd").iterdir()))
 
 
 async def soak(peer: Peer, minutes: float, rate: float, seed: int) -> dict[str, Any]:

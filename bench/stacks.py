@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -164,10 +163,7 @@ def main() -> None:
         for name in STACKS:
             port = free_port()
             command = [*me, "--stack", name, f"http://127.0.0.1:{mock}", str(port)]
-            try:
-                peers.append(stack.enter_context(started(name, command, port, folder)))
-            except subprocess.SubprocessError as error:
-                sys.exit(f"{name}: {error}")
+            peers.append(stack.enter_context(started(name, command, port, folder)))
         for connections in (1, 64):
             runs = [
                 [load(peer, connections, 1024, args.seconds, folder) for peer in peers]

@@ -161,6 +161,9 @@ def test_a_server_that_does_not_continue_may_be_sent_prompts_of_a_known_template
         assert "unknown model 'gpt'" in refused(*args, "--render", "gpt", code=2)
         line = refused(*args, "--render", "reference", "--dialect", "vllm", code=2)
         assert "--render is a dialect of its own" in line
+    nobody = ("--upstream", "http://127.0.0.1:9/v1", "--guard", guard())
+    for wrong, said in (("gpt", "unknown model 'gpt'"), ("hf:/nowhere", "no folder /nowhere")):
+        assert said in refused(*nobody, "--render", wrong, code=2)  # before the server is asked
 
 
 def test_nothing_is_served_with_a_wrong_upstream_guard_dialect_or_port(guard, tmp_path):

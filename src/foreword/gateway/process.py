@@ -164,10 +164,10 @@ def prove(settings: Settings) -> Continuation:
         NoContinuation: the upstream does not continue.
         ModelError: the upstream cannot be asked.
     """
+    template = Template.load(settings.render) if settings.render else None  # nobody is asked yet
     with _server(settings) as server:
-        if settings.render is None:
+        if template is None:
             return probe(server, settings.dialect)
-        template = Template.load(settings.render)
         return probe_rendered(server, lambda body: render(body, template))
 
 

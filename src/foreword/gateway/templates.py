@@ -135,7 +135,7 @@ class Template:
 def _place(source: str) -> tuple[str, dict[str, Any]]:
     """Where transformers finds a tokenizer, and what it must be told besides."""
     path = Path(source.removeprefix(HUB)).expanduser()
-    if source.startswith(HUB) and not path.is_dir():
+    if source.startswith(HUB) and not path.is_dir() and not path.is_absolute():
         return source.removeprefix(HUB), {}  # `resolve` would fetch the weights, too
     if source.endswith(".gguf") and path.is_file():
         return str(path.parent), {"gguf_file": path.name}

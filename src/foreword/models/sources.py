@@ -97,6 +97,8 @@ def _hub_folder(name: str, progress: Progress | None) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return _checked_folder(path)
+    if path.is_absolute():
+        raise SourceError(f"there is no folder {path}")
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
