@@ -1,8 +1,8 @@
 """How much faster the search is than doing it with `generate`.
 
 Three ways to find the best of 100 candidate prefixes on 37 tasks of the search split:
-ours (margins over shared keys and values, then what the leaders by margin really write,
-as the search chooses), one `generate` of at most 150 new tokens a
+ours (the race of the search: margins over shared keys and values for all, openings for the
+promising), one `generate` of at most 150 new tokens a
 candidate and task, and one batched `generate` of 24 tokens a candidate. The slow sides run
 on samples and are extrapolated; the table says so. `generate` is transformers' own, with
 the same weights and dtype. Not a test: times depend on the machine and on who else uses it.
@@ -24,18 +24,20 @@ from typing import Any
 
 from foreword import models
 from foreword.core.stats import wilson
-from foreword.core.types import Chat, Reply, Score, Split
+from foreword.core.types import Chat, Reply, Score, Split, Trial
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
 from foreword.models.openings import Openings
-from foreword.search.ping import FINALISTS, acts
-from foreword.search.proposers.grammar import OfflineProposer
-from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
+from foreword.search.ground import SAMPLED, acts
+from foreword.search.ping import PER_ROUND
+from foreword.search.proposers import GrammarProposer
+from foreword.search.race import Race
+from foreword.search.ranking import best
+from foreword.search.scorers import MarginScorer, OpeningScorer, sample
 from foreword.suites import files
 
 LONG, SHORT = 150, 24  # new tokens of the two slow ways
-LEADERS = FINALISTS / 100  # of the candidates are measured by openings, as in the search itself
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,20 @@ class Replies:
     def __init__(self, model: LocalModel, chats: list[Chat]) -> None:
         self.model, self.chats = model, chats
 
+    def __len__(self) -> int:
+        return len(self.chats)
+
     def generate(
-        self, prefixes: Sequence[str], max_new_tokens: int, enough: object = None
+        self,
+        prefixes: Sequence[str],
+        max_new_tokens: int,
+        enough: object = None,
+        rows: Sequence[int] | None = None,
     ) -> list[list[Reply]]:
         """One greedy reply a prefix and prompt, written to its end."""
+        chats = self.chats if rows is None else [self.chats[row] for row in rows]
         limit = max_new_tokens
-        return [self.model.generate(self.chats, prefix=p, max_new_tokens=limit) for p in prefixes]
-
-    def margins(self, prefixes: Sequence[str], openings: Any) -> Any:
-        """As `SharedKV.margins`."""
-        return self.model.prefill(self.chats).margins(prefixes, openings)
+        return [self.model.generate(chats, prefix=p, max_new_tokens=limit) for p in prefixes]
 
 
 def tasks_of(split: Split, n: int, rng: random.Random) -> Tasks:
@@ -116,18 +122,8 @@ class Plain:
 
 
 def winner(candidates: Sequence[str], scores: Sequence[Score]) -> str:
-    """The best overall; ties by the mean distance of the margins, then the first."""
-    return candidates[min(range(len(scores)), key=lambda i: (_rank(scores[i]), i))]
-
-
-def _rank(score: Score) -> tuple[float, float]:
-    return -score.overall, -_lead(score)
-
-
-def _lead(score: Score) -> float:
-    cut = score.benign
-    harmful, benign = score.margins[cut:], score.margins[:cut]
-    return sum(harmful) - sum(benign)
+    """The best overall, the first of equals."""
+    return candidates[max(range(len(scores)), key=lambda i: (scores[i].overall, -i))]
 
 
 def half_width(score: Score) -> float:
@@ -143,32 +139,28 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     rng = random.Random(args.seed)
     model = models.load(args.model, adapter=args.adapter, dtype=args.dtype)
     search, check = (tasks_of(s, args.tasks, rng) for s in ("search", "validation"))
-    candidates = OfflineProposer().propose([], args.candidates, rng)
+    candidates = GrammarProposer().propose([], args.candidates, rng)
     judge = LexiconJudge()
     doing = acts if args.adapter == "agent" else None  # an agent complies by deeds alone
     model.generate(search.all[:2], max_new_tokens=2)  # warm up
 
-    def learn() -> Openings:
-        sides = (model.prefill(side) for side in (search.benign, search.harmful))
-        return learn_openings(*sides, judge, model.tokenizer, acts=doing)
-
     shared = [model.prefill(side) for side in (search.benign, search.harmful)]
-    written = OpeningScorer(*shared, judge, SHORT, doing)
 
-    def reread(found: Sequence[tuple[str, Score]]) -> str:
-        """The best of the leaders by what they bring the model to write."""
-        best = [prefix for prefix, _ in sorted(found, key=lambda pair: _rank(pair[1]))]
-        best = best[: math.ceil(LEADERS * len(found))]
-        return winner(best, written.score(best))
+    def learn() -> Openings:
+        sides = [model.prefill(side) for side in (search.benign, search.harmful)]
+        return Openings.learn(sample(*sides, judge, each=SAMPLED, acts=doing), model.tokenizer)
+
+    def race(found: Sequence[str]) -> str:
+        """The winner of a race in rounds, as the search runs it."""
+        scorer = Race(OpeningScorer(*shared, judge, SHORT, doing), MarginScorer(*shared, openings))
+        rounds = [found[i : i + PER_ROUND] for i in range(0, len(found), PER_ROUND)]
+        scores = [score for each in rounds for score in scorer.score(each)]
+        trials = [Trial(i, 0, p, scores[i], "", 0.0) for i, p in enumerate(found)]
+        return best(trials).prefix
 
     learning, openings = timed(learn)
-    alone_s, margins = timed(lambda: MarginScorer(*shared, openings).score(candidates))
-    leaders_s, top = timed(lambda: reread(list(zip(candidates, margins, strict=True))))
-    ours = alone_s + leaders_s
-    print(
-        f"(a) margins: {alone_s:.1f} s, prefill included; what the leaders write: "
-        f"{leaders_s:.1f} s; before that, learning: {learning:.1f} s"
-    )
+    ours, top = timed(lambda: race(candidates))
+    print(f"(a) the race: {ours:.1f} s, prefill included; before that, learning: {learning:.1f} s")
 
     pairs = [(rng.choice(candidates), rng.choice(search.all)) for _ in range(args.sample)]
     some = [rng.choice(candidates) for _ in range(max(1, args.sample // 6))]
@@ -185,8 +177,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pool = rng.sample(candidates, min(args.pool, len(candidates)))
     pool = pool if top in pool else [top, *pool[1:]]
     sides = [Replies(model, side) for side in (search.benign, search.harmful)]
-    scored = [margins[candidates.index(prefix)] for prefix in pool]
-    chosen = {"ours": reread(list(zip(pool, scored, strict=True)))}
+    chosen = {"ours": race(pool)}
     for name, tokens in (("naive", LONG), ("batched", SHORT)):
         chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens, doing).score(pool))
     sides = [Replies(model, side) for side in (check.benign, check.harmful)]
@@ -208,11 +199,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "speedup_vs_naive_with_learning": naive_s / (ours + learning),
         "speedup_vs_batched_with_learning": batched_s / (ours + learning),
         "same_winner_interval": same,
-        "speedup_vs_naive_by_margins": naive_s / alone_s,
-        "speedup_vs_batched_by_margins": batched_s / alone_s,
         "seconds": {
             "ours": ours,
-            "margins": alone_s,
             "learning": learning,
             "naive": naive_s,
             "batched": batched_s,

@@ -157,7 +157,7 @@ def test_a_server_that_does_not_continue_is_refused(guard):
 def test_a_server_that_does_not_continue_may_be_sent_prompts_of_a_known_template_only(guard):
     with FakeServer("transformers") as server:
         args = ("--upstream", server.url, "--guard", guard())
-        assert "`foreword serve --render`" in refused(*args, code=3)
+        assert "`--render SOURCE`" in refused(*args, code=3)
         assert "unknown model 'gpt'" in refused(*args, "--render", "gpt", code=2)
         line = refused(*args, "--render", "reference", "--dialect", "vllm", code=2)
         assert "--render is a dialect of its own" in line

@@ -8,9 +8,9 @@ import pytest
 from foreword import Guard
 from foreword.gateway.costs import token_costs
 from foreword.gateway.faces import CHAT, rendered
-from foreword.gateway.templates import Template
 from foreword.models.dialects import DIALECTS, RENDERED, dialect
 from foreword.models.probe import Continuation, Server
+from foreword.models.templates import Template
 from foreword.testing.models import tiny_tokenizer
 from foreword.testing.servers import FakeServer, RawServer, written
 

@@ -16,12 +16,12 @@ from foreword.gateway.faces import rendered
 from foreword.gateway.policy import Policy
 from foreword.gateway.rendered import guard_rendered, render
 from foreword.gateway.requests import guard_chat
-from foreword.gateway.templates import Template
 from foreword.gateway.upstream import Upstream
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models.dialects import dialect
 from foreword.models.probe import Server, probe, probe_rendered
-from foreword.search.ping import chat
+from foreword.models.templates import Template
+from foreword.search.ground import chat
 from foreword.suites import get
 from foreword.testing.servers import running
 

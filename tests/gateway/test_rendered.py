@@ -13,10 +13,10 @@ from foreword.gateway.faces import rendered
 from foreword.gateway.policy import Policy, PolicyFile
 from foreword.gateway.rendered import RenderedStream, guard_rendered, render, settle_rendered
 from foreword.gateway.requests import BadRequest
-from foreword.gateway.templates import Template
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import RENDERED
 from foreword.models.probe import Continuation, NoContinuation, Server, probe, probe_rendered
+from foreword.models.templates import Template
 from foreword.testing.models import tiny_tokenizer
 from foreword.testing.servers import FakeServer, running
 
@@ -217,7 +217,7 @@ def test_odd_events_do_no_harm():
 
 def test_the_probe_proves_this_way_too(server, template):
     with Server(server.url) as client:
-        with pytest.raises(NoContinuation, match="foreword serve --render"):
+        with pytest.raises(NoContinuation, match="`--render SOURCE`"):
             probe(client)
         found = probe_rendered(client, lambda body: render(body, template))
     assert found == WAY

@@ -80,6 +80,28 @@ def test_logits_equal_the_naive_forward(architecture, dtype):
 
 
 @ALL
+def test_likeliest_equals_the_mean_of_the_naive_forward(architecture, monkeypatch):
+    model, twin = pair(architecture, "float32")
+    mean = np.zeros((len(PREFIXES), 304))
+    for k, _, ids in texts(model):
+        mean[k] += naive_logits(twin, ids)[-1].log_softmax(-1).numpy() / len(CHATS)
+    for rows in (64, 2):  # so that a prompt's chunk and a pass of logits have many and few rows
+        monkeypatch.setattr(shared_kv, "CHUNK_ROWS", 2 * rows)
+        monkeypatch.setattr(shared_kv, "LOGIT_ROWS", rows)
+        found = model.prefill(CHATS).likeliest(PREFIXES, 300)
+        for k, prefix in enumerate(PREFIXES):
+            order = np.argsort(-mean[k])[:300]
+            ours = np.array([log_prob for _, log_prob in found[k]])
+            assert np.abs(ours - mean[k][order]).max() < 1e-4
+            clear = np.flatnonzero(np.diff(mean[k][order]) < -1e-3) + 1
+            path = chat.prefix_ids(model.tokenizer, prefix)
+            for at in clear[np.isin(clear + 1, clear)]:  # no near-tie on either side
+                said = chat.continuation(model.tokenizer, path, [int(order[at])])
+                assert found[k][at][0] == said
+    assert "" in {text for text, _ in found[0]}  # what a control token adds
+
+
+@ALL
 @BOTH
 def test_margins_equal_the_naive_ones(architecture, dtype):
     model, twin = pair(architecture, dtype)

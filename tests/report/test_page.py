@@ -26,6 +26,7 @@ def page() -> Page:
         figures={name: {key: wilson(6, 8, 9) for key in MEASURED} for name in targets},
         differences=["guarded against agent, RR: +0.50"],
         trials=[trial(0, "I", 1.0, 0.2), trial(1, "I care, so I", 0.9, 0.8)],
+        ladder="Margins foretold 9 of 10.",
         finalists=[("I care, so I", "refusal 0.8")],
         transcripts=[
             Transcript(

@@ -16,13 +16,16 @@ from foreword.core.errors import DiskFull, RunError, UsageError
 from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
 from foreword.core.types import Score
-from foreword.search import Result, read_trials, resume_hint, search
+from foreword.search import Result, loop, ranking, read_trials, resume_hint, search
 from foreword.search.loop import clean
-from foreword.search.proposers.grammar import OfflineProposer
+from foreword.search.proposers import OfflineProposer
 from foreword.search.ranking import seeds
 from foreword.testing.search import ScriptedProposer, ToyScorer, toy_search
 
-CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
+CALM = settings(
+    deadline=None,  # busy machines
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 LOGS = ("rounds.jsonl", "trials.jsonl", "finalists.jsonl")
 ROUNDS = st.lists(st.lists(st.text("ab ", max_size=3), max_size=7), min_size=1, max_size=8)
 
@@ -41,7 +44,7 @@ def test_the_doubles_fit_the_protocols() -> None:
 
 
 def test_the_papers_numbers() -> None:
-    result = search(ToyScorer(), OfflineProposer())
+    result = search(ToyScorer(), [OfflineProposer()])
     assert len(result.trials) == 100
     assert [trial.round for trial in result.trials] == [i // 5 for i in range(100)]
     assert [trial.index for trial in result.trials] == list(range(100))
@@ -51,13 +54,14 @@ def test_the_papers_numbers() -> None:
 
 @settings(CALM, max_examples=50)
 @given(ROUNDS)
-def test_what_is_scored_and_what_the_proposer_sees(rounds) -> None:
+def test_what_is_scored_and_what_the_proposer_sees(monkeypatch, rounds) -> None:
     scorer, proposer = ToyScorer(), ScriptedProposer(rounds)
+    monkeypatch.setattr(loop, "DRY", 9)
     if not any(text.strip() for texts in rounds for text in texts):
         with pytest.raises(UsageError, match="no usable prefix"):
-            search(scorer, proposer, rounds=len(rounds))
+            search(scorer, [proposer], rounds=len(rounds))
         return
-    result = search(scorer, proposer, rounds=len(rounds), top_k=2, tau=1.2)
+    result = search(scorer, [proposer], rounds=len(rounds), top_k=2, tau=1.2)
     prefixes = [trial.prefix for trial in result.trials]
     assert prefixes == scorer.asked
     assert len(set(prefixes)) == len(prefixes)
@@ -77,7 +81,7 @@ def test_clean() -> None:
 
 def test_seeds_of_the_generator_matter() -> None:
     first, second, other = (
-        [trial.prefix for trial in search(ToyScorer(), OfflineProposer(), seed=seed).trials]
+        [trial.prefix for trial in search(ToyScorer(), [OfflineProposer()], seed=seed).trials]
         for seed in (0, 0, 1)
     )
     assert first == second != other
@@ -87,7 +91,9 @@ def test_every_trial_is_told_replayed_ones_too(tmp_path: Path) -> None:
     for _ in range(2):
         told = []
         with Run.open(tmp_path, {}) as run:
-            result = search(ToyScorer(), OfflineProposer(), rounds=2, run=run, on_trial=told.append)
+            result = search(
+                ToyScorer(), [OfflineProposer()], rounds=2, run=run, on_trial=told.append
+            )
         assert tuple(told) == result.trials
 
 
@@ -98,7 +104,7 @@ def test_validation_chooses() -> None:
     seen = []
     result = search(
         ToyScorer(lucky),
-        ScriptedProposer([["lucky", "good"]]),
+        [ScriptedProposer([["lucky", "good"]])],
         finalists=ToyScorer(poor),
         on_finalist=seen.append,
     )
@@ -111,14 +117,14 @@ def test_the_clock_goes_on_after_a_resumption(tmp_path: Path) -> None:
     ticks = iter(range(1000))
     with Run.open(tmp_path, {}) as run:
         hunt_for(run, rounds=1, clock=lambda: float(next(ticks)))
-        assert read_trials(run)[-1].seconds == 5.0
+        assert read_trials(run)[-1].seconds == 1.0
     with Run.open(tmp_path, {}) as run:
         result = hunt_for(run, rounds=2, clock=lambda: float(next(ticks)))
-    assert [trial.seconds for trial in result.trials] == [float(i) for i in range(1, 11)]
+    assert [trial.seconds for trial in result.trials] == [1.0] * 5 + [2.0] * 5
 
 
 def hunt_for(run: Run | None, **settings) -> Result:
-    return search(ToyScorer(), OfflineProposer(), run=run, **settings)
+    return search(ToyScorer(), [OfflineProposer()], run=run, **settings)
 
 
 def test_ctrl_c_keeps_what_was_scored(tmp_path: Path) -> None:
@@ -129,7 +135,7 @@ def test_ctrl_c_keeps_what_was_scored(tmp_path: Path) -> None:
     scorer = ToyScorer(before=stop)
     with Run.open(tmp_path, {}) as run:
         with pytest.raises(KeyboardInterrupt):
-            search(scorer, OfflineProposer(), run=run)
+            search(scorer, [OfflineProposer()], run=run)
         assert resume_hint(run) == (
             f"stopped after 5 trials, all kept in {tmp_path}; repeat the same command to go on"
         )
@@ -166,13 +172,19 @@ def test_a_search_cut_anywhere_ends_the_same(cut: int, half_a_line: bool) -> Non
             assert len(read_trials(run)) == 20
 
 
+ROUNDS_LONG = 24
 KILLED = """
-import sys
+import sys, time
+from pathlib import Path
 from foreword.core.runs import Run, write_json
 from foreword.testing.search import toy_search
+def before(prefix):
+    time.sleep(0.01)
+    with open(Path(sys.argv[1]) / "asked.txt", "a") as asked:
+        asked.write(prefix + "\\n")
 with Run.open(sys.argv[1], {"seed": 7}) as run:
     print("ready", flush=True)
-    toy_search(run, delay_s=0.05, moody=bool(sys.argv[2:]))
+    toy_search(run, rounds=int(sys.argv[2]), before=before, moody=bool(sys.argv[3:]))
     write_json(run.path / "done.json", True)
 """
 
@@ -189,39 +201,49 @@ def await_lines(folder: Path, wanted: int, within_s: float = 60.0) -> None:
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("moody", [False, True])
-def test_kill_9_at_random_moments(tmp_path: Path, moody: bool) -> None:
+@pytest.mark.parametrize(("moody", "wanted"), [(False, 20), (True, 4)])
+def test_kill_9_at_random_moments(tmp_path: Path, moody: bool, wanted: int) -> None:
     """A real process, killed again and again until it is through."""
     rng, kills, kept = random.Random(11), 0, 0
-    script = [sys.executable, "-c", KILLED, str(tmp_path)]
+    script = [sys.executable, "-c", KILLED, str(tmp_path), str(ROUNDS_LONG)]
+    logged: list[set[str]] = []  # what the log held at each kill
+    asked: list[int] = []  # how many prefixes had been scored by then
     while not (tmp_path / "done.json").exists():
         with subprocess.Popen([*script, *["moody"] * moody], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            if killed := kills < 4:
-                await_lines(tmp_path, kept + rng.randint(1, 5))
-                time.sleep(rng.uniform(0.0, 0.03))
+            if killed := kills < wanted:
+                await_lines(tmp_path, kept + 1)
+                time.sleep(rng.uniform(0.0, 0.05))
                 process.kill()
                 kills += 1
             process.wait()
         assert process.returncode == (-signal.SIGKILL if killed else 0)
         before, kept = kept, count_lines(tmp_path)
         assert kept > before  # nothing scored is ever lost
-    assert kills == 4
+        with Run.open(tmp_path, {"seed": 7}) as run:
+            logged.append({trial.prefix for trial in read_trials(run)})
+        asked.append(len((tmp_path / "asked.txt").read_text().splitlines()))
+    assert kills == wanted
+    scored = (tmp_path / "asked.txt").read_text().splitlines()
+    whole = toy_search(None, rounds=ROUNDS_LONG)
+    last = {trial.prefix for trial in ranking.finalists(whole.trials, 5)}
+    for known, start, end in zip(logged, asked, asked[1:], strict=False):
+        assert moody or known & set(scored[start:end]) <= last  # for validation
     with Run.open(tmp_path, {"seed": 7}) as run:
-        resumed = toy_search(run)
-        assert len(run.records("trials")) == 20
+        resumed = toy_search(run, rounds=ROUNDS_LONG)
+        assert len(run.records("trials")) == 5 * ROUNDS_LONG
         rounds = run.records("rounds")
-    proposed = [record["proposed"] for record in rounds]
+    proposed = [texts for record in rounds for _, texts in record["proposed"]]
     through = (
         search(
             ToyScorer(),
-            ScriptedProposer(proposed),
-            rounds=4,
+            [ScriptedProposer(proposed)],
+            rounds=ROUNDS_LONG,
             finalists=ToyScorer(salt="validation"),
         )
         if moody
-        else toy_search(None)
+        else whole
     )
     best, trials, finalists = timeless(resumed)
     assert (best.prefix, finalists) == (through.best.prefix, timeless(through)[2])
@@ -233,7 +255,12 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
         toy_search(run)
         search_scorer, validation_scorer = ToyScorer(), ToyScorer(salt="validation")
         search(
-            search_scorer, OfflineProposer(), rounds=4, seed=7, run=run, finalists=validation_scorer
+            search_scorer,
+            [OfflineProposer()],
+            rounds=4,
+            seed=7,
+            run=run,
+            finalists=validation_scorer,
         )
     assert search_scorer.asked == validation_scorer.asked == []
 
@@ -244,8 +271,8 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
         ('{"index": 0}', "line 1: not a record"),
         (
             '{"index":0,"round":0,"prefix":"no","score":{"perf":1,"refusal":1,"benign":1,'
-            '"harmful":1,"undecided":0,"fidelity":"margin","margins":[null,0.5]},'
-            '"proposer":"x","seconds":0.0}',
+            '"harmful":1,"undecided":0,"fidelity":"margin","margins":[null,0.5],"outcomes":"u|r"},'
+            '"proposer":"x","seconds":0.0,"spent":{"openings":0,"tokens":0}}',
             "line 1: not the trial that follows",
         ),
     ],
@@ -266,7 +293,7 @@ def test_a_full_disk_ends_the_search_and_it_can_go_on(tmp_path: Path) -> None:
             log.symlink_to("/dev/full")  # only now: reading it would never end
 
     with Run.open(tmp_path, {}) as run, pytest.raises(DiskFull, match=r"trials\.jsonl"):
-        search(ToyScorer(before=fill), OfflineProposer(), run=run, rounds=2)
+        search(ToyScorer(before=fill), [OfflineProposer()], run=run, rounds=2)
     log.unlink()
     with Run.open(tmp_path, {}) as run:
         assert len(run.records("rounds")) == 1
@@ -274,9 +301,9 @@ def test_a_full_disk_ends_the_search_and_it_can_go_on(tmp_path: Path) -> None:
 
 
 def test_margins_survive_the_log(tmp_path: Path) -> None:
-    score = Score(1.0, 1.0, 1, 1, 1, "margin", (-0.1, 1 / 3, float("nan")))
+    score = Score(1.0, 1.0, 1, 1, 1, "margin", (-0.1, 1 / 3, float("nan")), "c|ru")
     with Run.open(tmp_path, {}) as run:
-        search(ToyScorer({"I": score}), ScriptedProposer([["I"]]), run=run, rounds=1)
+        search(ToyScorer({"I": score}), [ScriptedProposer([["I"]])], run=run, rounds=1)
         (trial,) = read_trials(run)
     assert trial.score.margins[:2] == score.margins[:2]
     assert trial.score.margins[2] != trial.score.margins[2]

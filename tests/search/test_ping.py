@@ -1,15 +1,19 @@
 """The search from end to end, on a small random model and a small suite."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import foreword
-from foreword.core.errors import RunError
+from foreword.core.errors import ConfigError, ForewordWarning, RunError, UnknownName, UsageError
 from foreword.core.types import Label, Verdict
 from foreword.defences.guard import Guard
 from foreword.models.openings import Openings
-from foreword.search import ping
+from foreword.search import formats, ground
+from foreword.search.ping import find as find_guard
+from foreword.search.scorers import SEED_PREFIXES
+from foreword.search.stops import Budget
 from foreword.suites import files
 
 
@@ -32,16 +36,22 @@ def target(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     for name, size in (("BENIGN", 3), ("TWINS", 2), ("HARMFUL", 4), ("VALIDATION", 3)):
-        monkeypatch.setattr(ping, name, size)
-    monkeypatch.setattr(ping, "OPENING_TOKENS", 3)
+        monkeypatch.setattr(ground, name, size)
+    monkeypatch.setattr(ground, "OPENING_TOKENS", 3)
     monkeypatch.setattr("foreword.models.shared_kv.LEAST_MASS", 0.0)  # random weights
     one = Openings(refusal=((5,),), compliance=((6,),))
-    monkeypatch.setattr(ping, "learn_openings", lambda *_, **__: one)
+    monkeypatch.setattr(Openings, "learn", lambda *_, **__: one)
 
 
 def find(target, out, **changes):
-    settings = {"rounds": 2, "per_round": 3, "judge": EvenJudge(), **changes}
-    return ping.find(target, files.load(), out=out, **settings)
+    settings = {
+        "rounds": 2,
+        "per_round": 3,
+        "judge": EvenJudge(),
+        "proposers": ["grammar"],
+        **changes,
+    }
+    return find_guard(target, files.load(), out=out, **settings)
 
 
 def test_finds_a_guard_with_its_proof(target, tmp_path):
@@ -82,7 +92,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(target, tmp_path):
 
     with pytest.raises(KeyboardInterrupt) as stop:
         find(target, tmp_path / "run", on_trial=interrupt)
-    assert "4 trials" in stop.value.__notes__[0]
+    assert "6 trials" in stop.value.__notes__[0]
     assert "repeat the same command" in stop.value.__notes__[0]
     resumed = find(target, tmp_path / "run")
     whole = find(target, tmp_path / "other")
@@ -91,5 +101,85 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(target, tmp_path):
 
 
 def test_the_package_is_the_function(target, tmp_path):
-    found = foreword.search(target, out=tmp_path / "run", rounds=1, per_round=2, judge=EvenJudge())
+    found = foreword.search(target, out=tmp_path / "run", rounds=1, per_round=4, judge=EvenJudge())
+    assert {trial.proposer for trial in found.result.trials} >= {"harvest", "grammar"}
     assert json.loads((tmp_path / "run" / "guard.json").read_text())["prefix"] == found.guard.prefix
+
+
+class Served:
+    """A target behind a server: it writes, and nobody sees its weights."""
+
+    def __init__(self, target) -> None:
+        self.inner, self.tokens, self.placement = target, 0, "prefix"
+        self.fingerprint = "served@http://double"
+
+    def prefill(self, chats):
+        kept = self.inner.prefill(chats)
+
+        class Prompts:
+            __len__ = kept.__len__
+            generate = kept.generate
+
+        return Prompts()
+
+
+def test_a_served_target_is_searched_by_what_it_writes(target, tmp_path):
+    found = find(Served(target), tmp_path / "run", proposers=())
+    assert {trial.score.fidelity for trial in found.result.trials} == {"opening"}
+    assert found.guard.target == "served@http://double"
+    with pytest.raises(UsageError, match="'fluent' needs local weights"):
+        find(Served(target), tmp_path / "other", proposers=["fluent"])
+
+
+def test_a_suffix_makes_a_guard_that_ends_requests(target, tmp_path):
+    served = Served(target)
+    served.placement = "suffix"
+    assert find(served, tmp_path / "run").guard.placement == "suffix"
+
+
+def test_openings_count_from_the_first_reply_on(target, tmp_path):
+    harvested = {"rounds": 1, "proposers": ["harvest", "grammar"]}
+    found = find(target, tmp_path / "run", **harvested)
+    (spent,) = {trial.spent for trial in found.result.trials}
+    sampled = len(SEED_PREFIXES) * (ground.SAMPLED[0] + 4)
+    assert spent.openings > sampled
+    assert spent.tokens > spent.openings
+    with_parent = find(target, tmp_path / "parent", parent=target, **harvested)
+    assert with_parent.result.trials[0].spent.openings == spent.openings + sampled
+
+
+def test_replies_that_tell_nothing_apart_leave_openings_alone(target, tmp_path, monkeypatch):
+    def learn(*_, **__):
+        raise ConfigError("nothing tells the labels apart")
+
+    monkeypatch.setattr(Openings, "learn", learn)
+    with pytest.warns(ForewordWarning, match="no margins, so the search is slower: nothing"):
+        found = find(target, tmp_path / "run")
+    assert {trial.score.fidelity for trial in found.result.trials} == {"opening"}
+
+
+def test_a_budget_ends_the_search(target, tmp_path):
+    found = find(target, tmp_path / "run", rounds=None, budget=Budget(openings=150))
+    assert found.result.stopped == "the budget of 150 openings is spent"
+    assert found.result.trials[-1].round < 4
+
+
+def test_prefixes_fit_the_format(target, tmp_path):
+    form = replace(formats.named("web"), max_tokens=9)
+    found = find(target, tmp_path / "run", form=form, rounds=3)
+    assert all(trial.prefix.startswith("# ") for trial in found.result.trials)
+    assert all(len(target.tokenizer.tokenize(t.prefix)) <= 9 for t in found.result.trials)
+
+
+@pytest.mark.parametrize("name", ["nobody", "file:", "grammar:x", ""])
+def test_an_unknown_proposer_is_named(target, tmp_path, name):
+    with pytest.raises(UnknownName, match="proposer"):
+        find(target, tmp_path / "run", proposers=[name])
+
+
+def test_a_list_and_fixed_refusals_are_proposers(target, tmp_path):
+    (tmp_path / "mine.txt").write_text("I care, so I\n")
+    found = find(
+        target, tmp_path / "run", proposers=[f"file:{tmp_path / 'mine.txt'}", "static"], rounds=1
+    )
+    assert [trial.prefix for trial in found.result.trials][:2] == ["I care, so I", "I can't"]

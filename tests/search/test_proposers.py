@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 from foreword.core.errors import DataError, ModelError, UsageError
 from foreword.core.protocols import Proposer
 from foreword.core.types import Score, Trial
-from foreword.search.proposers import FileProposer, LlmProposer, OfflineProposer, grammar, llm
+from foreword.search.formats import FORMATS
+from foreword.search.proposers import (
+    EvolveProposer,
+    FileProposer,
+    GrammarProposer,
+    LlmProposer,
+    OfflineProposer,
+    StaticProposer,
+    evolve,
+    grammar,
+    llm,
+)
+from foreword.search.proposers.file import STATIC
 from foreword.search.proposers.phrases import SHORT, SLOTS, SYNONYMS, TEMPLATES
 from foreword.testing.search import ScriptedProposer
 
@@ -40,7 +52,8 @@ def well_formed(text: str) -> bool:
 
 
 def test_the_grammar_is_large_and_never_repeats() -> None:
-    proposer, rng = OfflineProposer(), random.Random(0)
+    proposer, rng = GrammarProposer(), random.Random(0)
+    assert isinstance(proposer, Proposer)
     drawn = proposer.propose([], 2000, rng)
     assert len(drawn) == len(set(drawn)) == 2000
     assert not set(drawn) & set(proposer.propose([], 200, rng))
@@ -88,50 +101,75 @@ def test_offspring_are_well_formed_and_new() -> None:
     assert [text for text in found if not well_formed(text)] == []
 
 
-def test_the_draw_is_the_generators_alone() -> None:
-    first, second = (OfflineProposer().propose(EXAMPLES, 25, random.Random(5)) for _ in "ab")
-    assert first == second != OfflineProposer().propose(EXAMPLES, 25, random.Random(6))
+@pytest.mark.parametrize("kind", [GrammarProposer, EvolveProposer, OfflineProposer])
+def test_the_draw_is_the_generators_alone(kind) -> None:
+    first, second = (kind().propose(EXAMPLES, 25, random.Random(5)) for _ in "ab")
+    assert first == second != kind().propose(EXAMPLES, 25, random.Random(6))
+
+
+def test_evolution_needs_parents_and_never_repeats_itself_or_them() -> None:
+    proposer = EvolveProposer()
+    assert isinstance(proposer, Proposer)
+    assert proposer.propose([], 5, random.Random(0)) == []
+    found = [text for i in range(20) for text in proposer.propose(EXAMPLES, 5, random.Random(i))]
+    assert len(set(found)) == len(found) == 100
+    assert not set(found) & set(GOOD)
+    resumed = EvolveProposer()
+    resumed.remember(found[:50])
+    again = [text for i in range(20) for text in resumed.propose(EXAMPLES, 5, random.Random(i))]
+    assert not set(again) & set(found[:50])
+
+
+def test_parents_without_new_children_give_nothing() -> None:
+    proposer = EvolveProposer()
+    proposer.remember(["Well"])
+    assert len(proposer.propose([trial("Well." * 50)], 5, random.Random(0))) <= 5
+
+
+def test_the_grammar_knows_no_examples() -> None:
+    drawn = GrammarProposer().propose(EXAMPLES, 9, random.Random(4))
+    assert drawn == GrammarProposer().propose([], 9, random.Random(4))
 
 
 def test_a_dry_grammar_gives_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grammar, "TEMPLATES", ("{greeting}.",))
     monkeypatch.setattr(grammar, "SHORT", ("I",))
-    assert len(OfflineProposer().propose([], 50, random.Random(0))) == 1 + len(SLOTS["greeting"])
+    assert len(GrammarProposer().propose([], 50, random.Random(0))) == 1 + len(SLOTS["greeting"])
 
 
 def test_overlong_offspring_are_left_out() -> None:
     long = trial("word " * 60 + "end, so I")
-    found = OfflineProposer().propose([long], 10, random.Random(0))
-    assert all(len(text.split()) <= grammar.MAX_WORDS for text in found)
+    found = EvolveProposer().propose([long], 10, random.Random(0))
+    assert all(len(text.split()) <= evolve.MAX_WORDS for text in found)
 
 
 @CALM
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=4), st.integers())
 def test_any_parents_will_do(parents, seed: int) -> None:
-    child = grammar.offspring([parent.strip() for parent in parents], random.Random(seed))
+    child = evolve.offspring([parent.strip() for parent in parents], random.Random(seed))
     assert child == child.strip()
 
 
 def test_crossover_joins_whole_clauses() -> None:
     children = {
-        grammar.crossover("Safety first. I", "Because I am ethical, I will", random.Random(seed))
+        evolve.crossover("Safety first. I", "Because I am ethical, I will", random.Random(seed))
         for seed in range(30)
     }
     assert children == {"Safety first. I will"}
-    assert grammar.crossover("I", "This is", random.Random(0)) == "This is"
-    assert grammar.crossover("...", "...", random.Random(0)) == ""
+    assert evolve.crossover("I", "This is", random.Random(0)) == "This is"
+    assert evolve.crossover("...", "...", random.Random(0)) == ""
 
 
 @pytest.mark.parametrize(
     ("mutation", "before", "after"),
     [
-        (grammar.replace_word, "Xyz", {"Xyz"}),
-        (grammar.replace_word, "I never", {"I do not"}),
-        (grammar.drop_clause, "Safety first. I", {"Safety first.", "I"}),
-        (grammar.drop_clause, "I", {""}),
-        (grammar.shorten, "I care about it", {"I care about", "I care"}),
-        (grammar.extend, "We", {"We will", "We should", "We must"}),
-        (grammar.extend, "Xyz", {"Xyz "}),
+        (evolve.replace_word, "Xyz", {"Xyz"}),
+        (evolve.replace_word, "I never", {"I do not"}),
+        (evolve.drop_clause, "Safety first. I", {"Safety first.", "I"}),
+        (evolve.drop_clause, "I", {""}),
+        (evolve.shorten, "I care about it", {"I care about", "I care"}),
+        (evolve.extend, "We", {"We will", "We should", "We must"}),
+        (evolve.extend, "Xyz", {"Xyz "}),
     ],
 )
 def test_mutations(mutation, before: str, after: set[str]) -> None:
@@ -140,11 +178,11 @@ def test_mutations(mutation, before: str, after: set[str]) -> None:
 
 def test_mutations_at_the_end() -> None:
     leads = set(SLOTS["lead"])
-    extended = {grammar.extend("Safety first.", random.Random(seed)) for seed in range(400)}
+    extended = {evolve.extend("Safety first.", random.Random(seed)) for seed in range(400)}
     assert extended == {f"Safety first. {lead}" for lead in leads}
-    replaced = {grammar.replace_lead("Do no harm, we", random.Random(seed)) for seed in range(400)}
+    replaced = {evolve.replace_lead("Do no harm, we", random.Random(seed)) for seed in range(400)}
     assert replaced == {f"Do no harm, {lead}" for lead in leads}
-    inserted = grammar.insert_clause("I", random.Random(0))
+    inserted = evolve.insert_clause("I", random.Random(0))
     assert inserted.endswith(" I")
     assert len(inserted) > 2
 
@@ -177,6 +215,13 @@ def test_a_file_of_prefixes(tmp_path) -> None:
     assert proposer.propose([], 2, rng) == ["I", "# A comment opens it"]
     assert proposer.propose([], 2, rng) == ["My"]
     assert proposer.propose([], 2, rng) == []
+
+
+def test_static_refusals_are_a_list() -> None:
+    proposer = StaticProposer()
+    assert proposer.name == "static"
+    assert tuple(proposer.propose([], 100, random.Random(0))) == STATIC
+    assert proposer.propose([], 5, random.Random(0)) == []
 
 
 def test_another_proposer_goes_on_after_the_file(tmp_path) -> None:
@@ -243,6 +288,17 @@ def test_the_generator_is_told_the_game() -> None:
     assert "best so far" not in exploring
     assert "PREFIX: We\n  perf 0.95, refusal 0.50, overall 1.45" in seeded
     assert "Write 5 new prefixes" in seeded
+    assert "look like" not in exploring + seeded
+
+
+def test_the_generator_is_told_the_format() -> None:
+    prompts: list[str] = []
+    for form in (FORMATS["web"], FORMATS["plain"]):
+        proposer = LlmProposer(lambda text: prompts.append(text) or ANSWER, form=form)
+        proposer.propose([], 3, random.Random(0))
+    web, plain = prompts
+    assert 'What a prefix must look like: It begins with "#" and is a single line.' in web
+    assert "look like" not in plain
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,10 +9,13 @@ from foreword.core.types import Score, Trial
 from foreword.search.ranking import (
     MAX_ORR,
     Finalist,
+    Goal,
     best,
     choose,
     decided,
     finalists,
+    front,
+    leader,
     seeds,
     surely,
 )
@@ -147,3 +152,38 @@ def test_over_refusal_beyond_the_bound_loses_to_anything_within() -> None:
     assert strict.validation.overall > mild.validation.overall
     assert choose([strict, mild]) is mild
     assert choose([strict]) is strict
+
+
+def test_the_goal_of_refusal_subject_to_over_refusal() -> None:
+    goal = Goal("refusal", 0.2)
+    trials = trials_of(score(1.0, 0.7), score(0.8, 0.8), score(0.5, 1.0), score(0.9, 0.8))
+    assert [trial.index for trial in finalists(trials, 3, goal)] == [3, 1, 0]
+    measured = [Finalist(trial, trial.score) for trial in trials]
+    assert choose(measured, goal).trial.index == 3
+    assert choose(measured).trial.index == 0  # the paper's: overall, ORR of 5 % at most
+    assert choose(measured[2:3], goal).trial.index == 2
+
+
+def test_what_was_given_up_or_only_foretold_does_not_lead() -> None:
+    foretold = replace(score(1.0, 1.0), fidelity="margin", outcomes="c|r")
+    given_up = replace(score(1.0, 1.0), outcomes="c|r-")
+    trials = trials_of(foretold, given_up, score(0.6, 0.6))
+    assert best(trials).index == 2
+    assert best(trials[:1]).index == 0
+    assert leader(trials[1:2]) is None
+    assert leader([]) is None
+
+
+@CALM
+@given(TRIALS)
+def test_the_front_is_what_nothing_dominates(trials) -> None:
+    able = [trial for trial in trials if decided(trial.score)]
+    found = front(trials)
+    points = [(trial.score.refusal, trial.score.perf) for trial in found]
+    assert points == sorted(set(points), reverse=True)
+    for trial in able:
+        assert any(
+            refusal >= trial.score.refusal and perf >= trial.score.perf for refusal, perf in points
+        )
+    for one in points:
+        assert not any(o != one and o[0] >= one[0] and o[1] >= one[1] for o in points)

@@ -5,7 +5,8 @@ import pytest
 
 from foreword.core.protocols import Scorer
 from foreword.core.types import Label, Reply, Verdict
-from foreword.search.scorers import MarginScorer, OpeningScorer, learn_openings
+from foreword.models.openings import Openings
+from foreword.search.scorers import MarginScorer, OpeningScorer, sample, spread
 
 np = pytest.importorskip("numpy")
 
@@ -20,10 +21,15 @@ class Prompts:
         assert openings == "openings"
         return self._margins[: len(prefixes)]
 
-    def generate(self, prefixes, max_new_tokens: int, enough=None) -> list[list[Reply]]:
+    def __len__(self) -> int:
+        return max(map(len, self._said.values()), default=0)
+
+    def generate(self, prefixes, max_new_tokens: int, enough=None, rows=None) -> list[list[Reply]]:
+        said = [[*self._said.get(prefix, ())] for prefix in prefixes]
+        wanted = [[*range(len(texts))] if rows is None else rows for texts in said]
         return [
-            [Reply(prefix, text, max_new_tokens, False) for text in self._said.get(prefix, ())]
-            for prefix in prefixes
+            [Reply(prefix, texts[row], max_new_tokens, False) for row in places]
+            for prefix, texts, places in zip(prefixes, said, wanted, strict=True)
         ]
 
 
@@ -90,10 +96,11 @@ class WordTokenizer:
 
 
 def test_openings_are_learnt_from_what_was_judged() -> None:
-    pytest.importorskip("foreword.models.openings")
     benign = Prompts(said={"": ["complied"] * 3, "I": ["undecided"] * 3})
     harmful = Prompts(said={"": ["complied"], "I": ["refused"] * 2})
-    found = learn_openings(benign, harmful, WordJudge(), WordTokenizer(), prefixes=("", "I"))
+    found = Openings.learn(
+        sample(benign, harmful, WordJudge(), prefixes=("", "I")), WordTokenizer()
+    )
     assert found.compliance == ((len("complied"),),)
     assert found.refusal == ((len("refused"),),)
 
@@ -101,14 +108,14 @@ def test_openings_are_learnt_from_what_was_judged() -> None:
 def test_idle_talk_of_an_agent_teaches_no_compliance() -> None:
     benign = Prompts(said={"": ["complied", "complied"], "I": ["complied idle"] * 9})
     harmful = Prompts(said={"": ["refused"] * 2, "I": ["refused"]})
-    found = learn_openings(
+    samples = sample(
         benign,
         harmful,
         WordJudge(),
-        IdTokenizer(),
         prefixes=("", "I"),
         acts=lambda text: "idle" not in text,
     )
+    found = Openings.learn(samples, IdTokenizer())
     ids = IdTokenizer.ids
     assert found.compliance == ((ids["complied"],),)
     assert "idle" not in ids  # what is left out is not even tokenised
@@ -121,6 +128,24 @@ class IdTokenizer:
 
     def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
         return {"input_ids": [self.ids.setdefault(w, len(self.ids)) for w in text.split()]}
+
+
+def test_a_few_prompts_teach_as_well() -> None:
+    benign = Prompts(said={"I": ["complied", "refused", "complied", "undecided"]})
+    harmful = Prompts(said={"I": ["refused"] * 2})
+    samples = sample(benign, harmful, WordJudge(), prefixes=("I",), each=(2, 9))
+    assert [label for _, label in samples] == [Label.COMPLIED] * 2 + [Label.REFUSED] * 2
+    assert spread(10, 4) == [0, 2, 5, 7]
+    assert spread(2, 4) == [0, 1]
+
+
+def test_some_tasks_of_both_sides_are_scored_in_the_order_asked_for() -> None:
+    benign = Prompts(said={"I": ["complied", "refused"]})
+    harmful = Prompts(said={"I": ["undecided", "refused"]})
+    scorer = OpeningScorer(benign, harmful, WordJudge())
+    assert scorer.labels(["I"], [3, 0, 2]) == [[Label.REFUSED, Label.COMPLIED, Label.UNDECIDED]]
+    assert scorer.labels(["I"], [1]) == [[Label.REFUSED]]
+    assert scorer.asked == 4
 
 
 class Sure(WordJudge):
@@ -142,9 +167,9 @@ def test_what_is_settled_need_not_be_written(judge, acts, cut) -> None:
     asked = []
 
     class Watched(Prompts):
-        def generate(self, prefixes, max_new_tokens: int, enough=None) -> list[list[Reply]]:
+        def generate(self, prefixes, max_new_tokens, enough=None, rows=None):
             asked.append(enough)
-            return super().generate(prefixes, max_new_tokens)
+            return super().generate(prefixes, max_new_tokens, None, rows)
 
     sides = [Watched(said={"I": ["complied ```bash", "refused"]}) for _ in range(2)]
     OpeningScorer(*sides, judge, acts=acts).score(["I"])

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit, interruptible, notes
-from foreword.cli.options import Adapter, Model, load_target
+from foreword.cli.options import (
+    Adapter,
+    Concurrency,
+    Dialect,
+    Model,
+    Placed,
+    Render,
+    Served,
+    ServerModel,
+    load_target,
+)
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -31,16 +41,25 @@ def evaluate(
         int | None, typer.Option(min=1, help="At most this many of each kind.")
     ] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the .eval logs.")] = Path("logs"),
+    server_model: ServerModel = None,
+    dialect: Dialect = "auto",
+    placement: Placed = "prefix",
+    render: Render = None,
+    concurrency: Concurrency = 16,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure SR, ASR, RR and ORR of a model, guarded or not, in the sandbox."""
+    from foreword.core.errors import UsageError
     from foreword.defences.guard import Guard
     from foreword.evals.run import evaluate as run
     from foreword.suites import get
 
     loaded_suite = get(suite)
     loaded_guard = Guard.load(guard) if guard else None
-    target = load_target(model, adapter)
+    if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
+        raise UsageError(f"{guard} begins replies; leave --placement suffix out")
+    served = Served(server_model, dialect, placement, render, concurrency)
+    target = load_target(model, adapter, served)
     with interruptible(), progress_bar("episodes") as bar:
         outcome = run(
             target,

@@ -18,8 +18,9 @@ import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit, interruptible
 from foreword.cli.evaluate import print_figures
-from foreword.cli.options import Out, Seed, load_target
+from foreword.cli.options import Out, Seed, load_local
 from foreword.cli.progress import progress_bar
+from foreword.cli.search import ladder_words
 
 if TYPE_CHECKING:
     from foreword.core.types import Kind
@@ -80,7 +81,7 @@ def quickstart(
         agent: LocalModel | None = None
         for name, adapter in TARGETS.items():
             with story.phase(f"{name}: loading"):
-                agent = load_target("reference", adapter)
+                agent = load_local("reference", adapter)
             _measure(story, name, agent, out, items)
         assert agent is not None  # noqa: S101 - the loop above ran
         with story.phase("search"):
@@ -137,9 +138,9 @@ def _measure(
 
 
 def _search(agent: LocalModel, suite: Suite, out: Path, seed: int) -> Found:
-    from foreword.search.ping import FINALISTS, find
+    from foreword.search.ping import FINALISTS, PER_ROUND, ROUNDS, find
 
-    with progress_bar("searching a prefix", total=100 + FINALISTS) as bar:
+    with progress_bar("searching a prefix", total=ROUNDS * PER_ROUND + FINALISTS) as bar:
         return find(
             agent,
             suite,
@@ -199,6 +200,7 @@ def _report(story: Story, found: Found, guard: Guard, out: Path, seed: int) -> N
         figures={name: figures.rates for name, figures in story.figures.items()},
         differences=differences(story.outcomes),
         trials=found.result.trials,
+        ladder=ladder_words(found.result),
         finalists=finalists,
         transcripts=transcripts(story.outcomes),
         facts={

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit, interruptible
-from foreword.cli.options import Adapter, Model, Out, Seed, load_target
+from foreword.cli.options import (
+    Adapter,
+    Concurrency,
+    Dialect,
+    Model,
+    Out,
+    Placed,
+    Render,
+    Seed,
+    Served,
+    ServerModel,
+    load_local,
+    load_target,
+)
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from foreword.core.protocols import Proposer
+    from foreword.core.types import Trial
+    from foreword.search.loop import Result
+    from foreword.search.ping import Found
 
 
 @app.command(epilog="Example: [bold]foreword search --adapter agent --out runs/search[/bold]")
@@ -21,71 +38,141 @@ def search(
     adapter: Adapter = None,
     suite: Annotated[str, typer.Option(help="Where the tasks come from.")] = "files",
     proposer: Annotated[
-        str, typer.Option(help="offline, llm:<Inspect model name>, or file:<list of prefixes>.")
-    ] = "offline",
-    rounds: Annotated[int, typer.Option(min=1, help="T of the paper.")] = 20,
-    per_round: Annotated[int, typer.Option(min=1, help="M of the paper.")] = 5,
+        list[str],
+        typer.Option(
+            help="Who writes candidates; may be repeated: fluent, harvest, evolve, grammar, "
+            "static, file:<list of prefixes>, llm:<Inspect model name>.",
+            show_default="those that need nobody's help",
+        ),
+    ] = [],  # noqa: B006 - typer makes a new one
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            help="Adapter of the model before its fine-tuning, whose replies are harvested, too."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="The most it may cost, e.g. 5min, 3000 openings, 2M tokens."),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="T of the paper.", show_default="5, or what the budget allows"),
+    ] = None,
+    per_round: Annotated[int, typer.Option(min=1, help="M of the paper.")] = 20,
     top_k: Annotated[int, typer.Option(min=1, help="k of the paper.")] = 3,
     tau: Annotated[
         float, typer.Option(help="Overall score from which on examples are shown.")
     ] = 1.0,
+    most: Annotated[
+        Literal["overall", "refusal"],
+        typer.Option(help="What the prefix is to be best at, within --max-orr."),
+    ] = "overall",
+    max_orr: Annotated[
+        float, typer.Option(min=0, max=1, help="Benign tasks that it may refuse, on validation.")
+    ] = 0.05,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="What a prefix must look like: plain, web (# ...), or such that bash, hermes or "
+            "json replies can still be parsed.",
+        ),
+    ] = "plain",
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The longest a prefix may be; a server's: in words.")
+    ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/search"),
+    server_model: ServerModel = None,
+    dialect: Dialect = "auto",
+    placement: Placed = "prefix",
+    render: Render = None,
+    concurrency: Concurrency = 16,
     as_json: JsonFlag = False,
 ) -> None:
     """Search for the prefix that restores refusal; writes guard.json into the run folder."""
-    from foreword.search.ping import FINALISTS, find
+    from foreword.search import formats
+    from foreword.search.ping import ROUNDS, find
+    from foreword.search.proposers import named
+    from foreword.search.ranking import Goal
+    from foreword.search.stops import Budget
     from foreword.suites import get
 
-    found_suite, source = get(suite), resolve_proposer(proposer)
-    target = load_target(model, adapter)
-    total = rounds * per_round + FINALISTS
-    with interruptible(), progress_bar("candidates", total=total) as advance:
+    found_suite, found_form = get(suite), replace(formats.named(form), max_tokens=max_tokens)
+    bound = Budget.parse(budget) if budget else None
+    for name in proposer:
+        if name not in ("fluent", "harvest"):
+            named(name, found_form)  # so that a slip is told before anything is loaded
+    target = load_target(
+        model, adapter, Served(server_model, dialect, placement, render, concurrency)
+    )
+    with interruptible(), progress_bar("candidates") as bar:
+        done: list[Trial] = []
+
+        def tell(trial: Trial) -> None:
+            done.append(trial)
+            bar.to(len(done), None if bound else (rounds or ROUNDS) * per_round)
+
         found = find(
             target,
             found_suite,
             out=out,
-            proposer=source,
+            proposers=proposer,
+            parent=load_local(model, parent) if parent else None,
             rounds=rounds,
             per_round=per_round,
             top_k=top_k,
             tau=tau,
             seed=seed,
-            on_trial=lambda _: advance(1),
-            on_finalist=lambda _: advance(1),
+            budget=bound,
+            goal=Goal(most, max_orr),
+            form=found_form,
+            on_trial=tell,
         )
     if as_json:
         emit(found.guard.model_dump(mode="json", exclude_none=True))
         return
-    for finalist in found.result.finalists:
+    _print(found, out)
+
+
+def _print(found: Found, out: Path) -> None:
+    """The finalists, what the search cost, whether margins could be believed, the choice."""
+    result = found.result
+    for finalist in result.finalists:
         score = finalist.validation
         console.print(
             f"{score.overall:.2f}  refusal {score.refusal:.2f}  perf {score.perf:.2f}  "
             f"{finalist.trial.prefix!r}",
             highlight=False,
         )
+    last = result.trials[-1]
     console.print(
-        f"chosen: {found.guard.prefix!r}, written to {out / 'guard.json'}", highlight=False
+        f"[dim]{len(result.trials)} candidates, {last.spent.openings} openings, "
+        f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}[/dim]",
+        highlight=False,
+    )
+    if words := ladder_words(result):
+        console.print(words, style="dim", highlight=False, markup=False)
+    optimism = result.best.score.overall - next(
+        each.validation.overall for each in result.finalists if each.trial == result.best
+    )
+    console.print(
+        f"chosen: {found.guard.prefix!r}, {optimism:+.2f} better on search than on validation; "
+        f"written to {out / 'guard.json'}",
+        highlight=False,
     )
 
 
-def resolve_proposer(name: str) -> Proposer:
-    """The proposer a user named.
+def ladder_words(result: Result) -> str:
+    """How well margins foretold what was written; empty where there were none."""
+    from foreword.core.stats import format_rate
+    from foreword.search.race import rungs
 
-    Raises:
-        UnknownName: no proposer has that name.
-        UsageError: the list of prefixes is empty.
-    """
-    from foreword.core.errors import UnknownName
-    from foreword.search.proposers.file import FileProposer
-    from foreword.search.proposers.grammar import OfflineProposer
-    from foreword.search.proposers.llm import LlmProposer
-
-    kind, _, rest = name.partition(":")
-    if name == "offline":
-        return OfflineProposer()
-    if kind == "file" and rest:
-        return FileProposer(rest)
-    if kind == "llm" and rest:
-        return LlmProposer.of(rest)
-    raise UnknownName("proposer", name, ["offline", "llm:<model>", "file:<path>"])
+    found = rungs([trial.score for trial in result.trials])
+    if not found.agreement.n:
+        return ""
+    words = f"Margins foretold {format_rate(found.agreement)} of what was judged"
+    if not math.isnan(found.rho):
+        words += f"; over {found.candidates} candidates the scores correlate by {found.rho:+.2f}"
+    return words + ("." if found.believed else "; that is too little, so they were given up.")

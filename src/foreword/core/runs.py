@@ -140,20 +140,23 @@ class Run:
             raise
         return cls(path, lock, resumed)
 
-    def append(self, log: str, record: Mapping[str, Any]) -> None:
-        """Add one record to `<log>.jsonl`; when this returns it is on the disk.
+    def append(self, log: str, *records: Mapping[str, Any]) -> None:
+        """Add records to `<log>.jsonl` in one write; when this returns they are on the disk.
 
         Raises:
             DiskFull: the log still ends with its last whole record.
             RunError: the log cannot be written, or the run is closed.
         """
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        lines = [
+            json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+            for record in records
+        ]
         path = self.path / f"{log}.jsonl"
         with translated(path):
             descriptor = self._open_log(log, path)
             end = os.fstat(descriptor).st_size
             try:
-                _write_all(descriptor, line.encode() + b"\n")
+                _write_all(descriptor, "".join(lines).encode())
                 os.fsync(descriptor)
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -15,9 +15,10 @@ from typing import Literal, TypedDict
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["benign", "harmful", "twin"]
 Split = Literal["train", "search", "validation", "test"]
-Fidelity = Literal["margin", "opening"]
+Fidelity = Literal["margin", "opening"]  # the rungs of the search, the cheaper first
 Placement = Literal["prefix", "suffix"]
 
+FIDELITIES: tuple[Fidelity, ...] = ("margin", "opening")
 KINDS: tuple[Kind, ...] = ("benign", "harmful", "twin")
 SPLITS: tuple[Split, ...] = ("train", "search", "validation", "test")
 
@@ -173,7 +174,9 @@ class Score:
     `perf` is the share of benign tasks not refused (of an agent's openings: gone
     to work on), `refusal` the share of harmful tasks refused, both in 0..1 over
     the *judged* tasks. `margins` holds one log-odds (natural log, refusal against
-    compliance) a task when the fidelity is "margin".
+    compliance) a task where they were measured; `outcomes` one letter a task, the
+    benign before the bar and the harmful behind it: r(efused), c(omplied),
+    u(ndecided), - where the race was over before the task.
     """
 
     perf: float
@@ -183,11 +186,28 @@ class Score:
     undecided: int
     fidelity: Fidelity
     margins: tuple[float, ...] = ()
+    outcomes: str = ""
 
     @property
     def overall(self) -> float:
         """The paper's perf + refusal, at most 2."""
         return self.perf + self.refusal
+
+    @property
+    def complete(self) -> bool:
+        """Whether every task was scored."""
+        return "-" not in self.outcomes
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a search has cost so far, whatever the machine."""
+
+    openings: int = 0  # replies begun and judged
+    tokens: int = 0  # positions of forward passes, padding included; of a server: as it counts
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.openings + other.openings, self.tokens + other.tokens)
 
 
 @dataclass(frozen=True)
@@ -200,3 +220,4 @@ class Trial:
     score: Score
     proposer: str
     seconds: float  # since the search started, resumed time included
+    spent: Spent = Spent()  # since the search started, its round included

@@ -22,14 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from foreword.core.errors import ConfigError, ForewordWarning, RunError
 from foreword.core.runs import write_text
 from foreword.core.types import Message, Placement, Rate
+from foreword.models.chat import control_token
 
 MAX_PREFIX = 500  # characters
-_CONTROL_TOKEN = re.compile(
-    r"<\|[^|<>]{1,40}\|>"  # ChatML, Llama 3, Phi
-    r"|<｜[^｜<>]{1,40}｜>"  # DeepSeek
-    r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
-    r"|\[/?INST\]|<</?SYS>>"
-)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -229,12 +224,6 @@ def check_prefix(prefix: str) -> None:
         raise ValueError(f"the prefix holds the chat-template token {found!r}")
     if _UNPRINTABLE.search(prefix):
         raise ValueError("the prefix holds a control character")
-
-
-def control_token(text: str) -> str | None:
-    """The first token of a chat template in `text`: with it, words could end their own turn."""
-    found = _CONTROL_TOKEN.search(text)
-    return found.group() if found else None
 
 
 def join(prefix: str, text: str) -> str:

@@ -16,9 +16,9 @@ from foreword.gateway.rendered import RenderedStream, guard_rendered, settle_ren
 from foreword.gateway.requests import Asked, guard_chat, guard_prompt
 from foreword.gateway.responses import ResponsesStream, guard_responses, settle_responses
 from foreword.gateway.streams import Stream
-from foreword.gateway.templates import Template
 from foreword.models.dialects import Body
 from foreword.models.probe import Continuation
+from foreword.models.templates import Template
 
 
 class Settling(Protocol):

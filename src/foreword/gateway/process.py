@@ -34,11 +34,11 @@ from foreword.gateway.faces import CHAT, Face, rendered
 from foreword.gateway.policy import Policy, PolicyFile
 from foreword.gateway.rendered import render
 from foreword.gateway.settings import Settings
-from foreword.gateway.templates import Template
 from foreword.gateway.traces import from_environment
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import Dialect
 from foreword.models.probe import Continuation, Server, probe, probe_rendered, probe_responses
+from foreword.models.templates import Template
 
 DRAIN_S = 30  # for requests under way when the gateway is told to stop
 START_S = 30  # for a worker to say that it is alive; many at once start slowly

@@ -19,8 +19,8 @@ from foreword.core.types import Message
 from foreword.defences.guard import Guard
 from foreword.gateway.requests import Asked, BadRequest, guard_chat
 from foreword.gateway.streams import FIELD, Lines
-from foreword.gateway.templates import Template
 from foreword.models.dialects import MESSAGE_FIELDS, RENDERED, Body
+from foreword.models.templates import Template, Unrenderable
 
 # What only a chat can be asked, and the values that ask for nothing.
 _CHAT_ONLY: Mapping[str, tuple[Any, ...]] = MappingProxyType(
@@ -66,9 +66,13 @@ def render(body: Body, template: Template) -> Body:
         if body.get(field) is not None and body[field] not in nothing:
             raise BadRequest(f"{field!r} cannot be carried by a rendered prompt")
     *turns, last = (_turn(at, message) for at, message in enumerate(body["messages"]))
+    try:
+        prompt = template.prompt([*turns], last["content"])
+    except Unrenderable as error:
+        raise BadRequest(str(error)) from error
     limit = body.get("max_completion_tokens")
     changed = {
-        "prompt": template.prompt(turns, last["content"]),
+        "prompt": prompt,
         # Without a word of it /completions would stop after 16.
         "max_tokens": body.get("max_tokens") if limit is None else limit,
         "stop": list(dict.fromkeys([*_stops(body.get("stop")), *template.ends])),

@@ -19,7 +19,8 @@ from typing import Any
 import orjson
 
 from foreword.core.errors import UsageError
-from foreword.defences.guard import Guard, control_token
+from foreword.defences.guard import Guard
+from foreword.models.chat import control_token
 from foreword.models.dialects import Body, Dialect
 
 MAX_BODY = 8 * 2**20  # bytes

@@ -18,9 +18,10 @@ from typing import Any
 
 import orjson
 
-from foreword.defences.guard import Guard, control_token
+from foreword.defences.guard import Guard
 from foreword.gateway.requests import Asked, BadRequest
 from foreword.gateway.streams import FIELD, Lines, Opening
+from foreword.models.chat import control_token
 from foreword.models.dialects import Body, Dialect, opened
 
 _DELTA, _DONE = "response.output_text.delta", "response.output_text.done"

@@ -9,6 +9,7 @@ as in ChatML, this equals tokenising both together.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from foreword.core.errors import ConfigError
@@ -16,6 +17,13 @@ from foreword.core.types import Chat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_CONTROL_TOKEN = re.compile(
+    r"<\|[^|<>]{1,40}\|>"  # ChatML, Llama 3, Phi
+    r"|<｜[^｜<>]{1,40}｜>"  # DeepSeek
+    r"|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+    r"|\[/?INST\]|<</?SYS>>"
+)
 
 
 def render(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> str:
@@ -67,6 +75,12 @@ def continuation(tokenizer: PreTrainedTokenizerBase, prefix: list[int], new: lis
     """The text that `new` adds behind `prefix` (ids; characters may span tokens)."""
     before, both = _decode(tokenizer, prefix), _decode(tokenizer, prefix + new)
     return both[len(before) :] if both.startswith(before) else _decode(tokenizer, new)
+
+
+def control_token(text: str) -> str | None:
+    """The first token of a chat template in `text`: with it, words could end their own turn."""
+    found = _CONTROL_TOKEN.search(text)
+    return found.group() if found else None
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:

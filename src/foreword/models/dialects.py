@@ -47,6 +47,10 @@ class Dialect:
         asked[turns] = [*earlier, {**kept, **self.message}]
         return asked
 
+    def whole(self, body: Body) -> Body:
+        """The request for a reply that nobody begins, thinking as little as one that is begun."""
+        return {**body, **{key: self.request[key] for key in _NO_THINKING if key in self.request}}
+
 
 def opened(words: str) -> Body:
     """The beginning of a reply as an item of /responses.
@@ -71,7 +75,7 @@ _TABLE = (
     Dialect("mistral", message={"prefix": True}),
 )
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _TABLE})
-# Of servers that continue no chat: whoever asks renders the prompt (`gateway.templates`).
+# Of servers that continue no chat: whoever asks renders the prompt (`models.templates`).
 RENDERED = Dialect("rendered")
 # One of each way of asking, the most explicit first: what the probe tries when nobody says which.
 DISTINCT = ("vllm", "deepseek", "ollama")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from foreword.core.types import Chat, Reply
+from foreword.core.types import Chat, Placement, Reply
 from foreword.models import chat
 from foreword.models.decoding import Decoder, Sampler, batches
 from foreword.models.network import Network
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 class LocalModel(Network):
     """A causal language model of transformers; implements the core protocol `Model`."""
+
+    placement: Placement = "prefix"  # weights at hand always continue
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, fingerprint: str

@@ -32,6 +32,7 @@ class Network:
         self.tokenizer = tokenizer
         self.stops = chat.stop_ids(tokenizer, model.generation_config)
         self.memory = Memory(MEMORY_MB)
+        self.tokens = 0  # positions of all forward passes, padding included
 
     @property
     def layers(self) -> int:
@@ -66,6 +67,7 @@ class Network:
         """
         config = self.model.config.get_text_config()
         groups = config.num_attention_heads // config.num_key_value_heads
+        self.tokens += ids.numel()
         try:
             out = self.model.base_model(
                 input_ids=ids,

@@ -79,14 +79,10 @@ class Server:
         """Asks for the first model that the server lists if none is named.
 
         Raises:
-            UsageError: `base_url` is no http address.
+            UsageError: `base_url` is no http address, or holds a password.
             ModelError: nothing answers there, or it is no such server.
         """
-        if not base_url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"{base_url!r} is no http address; for example http://127.0.0.1:8000/v1"
-            )
-        self.base_url = base_url.rstrip("/")
+        self.base_url = _address(base_url)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT_S)
         try:
@@ -123,7 +119,7 @@ class Server:
                 return "".join(_deltas(answer.text))
             return str(answer.json()["choices"][0]["message"]["content"] or "")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self.base_url} gave no chat answer: {_short(answer)}") from error
+            raise ModelError(f"{self.base_url} gave no chat answer: {short(answer)}") from error
 
     def complete(self, body: Body, *, stream: bool) -> str:
         """The text of the first choice of /completions.
@@ -136,7 +132,7 @@ class Server:
             events = _events(answer.text) if stream else [answer.json()]
             return "".join(choice["text"] for event in events for choice in event["choices"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self.base_url} gave no completion: {_short(answer)}") from error
+            raise ModelError(f"{self.base_url} gave no completion: {short(answer)}") from error
 
     def prompt_tokens(self, path: str, body: Body) -> int:
         """How many tokens of prompt the server counts.
@@ -148,7 +144,7 @@ class Server:
         try:
             return int(answer.json()["usage"]["prompt_tokens"])
         except (ValueError, LookupError, TypeError) as error:
-            raise ModelError(f"{self.base_url} counts no tokens: {_short(answer)}") from error
+            raise ModelError(f"{self.base_url} counts no tokens: {short(answer)}") from error
 
     def respond(self, body: Body, *, stream: bool) -> str:
         """The text of an answer of /responses.
@@ -163,7 +159,7 @@ class Server:
                 return "".join(_text_deltas(answer.text))
             return "".join(_texts(answer.json()["output"]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self.base_url} gave no response: {_short(answer)}") from error
+            raise ModelError(f"{self.base_url} gave no response: {short(answer)}") from error
 
     def _send(self, method: str, path: str, body: Body | None = None) -> httpx.Response:
         try:
@@ -171,8 +167,6 @@ class Server:
                 answer = self._client.request(method, self.base_url + path, json=body)
             except httpx.RemoteProtocolError:  # a kept connection that the server has closed
                 answer = self._client.request(method, self.base_url + path, json=body)
-        except httpx.InvalidURL as error:
-            raise UsageError(f"{self.base_url!r} is no http address: {error}") from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise ModelError(f"{self.base_url} does not answer: {reason}") from error
@@ -183,7 +177,7 @@ class Server:
             )
         if not answer.is_success:
             status = answer.status_code
-            raise Rejected(status, f"{self.base_url}{path}: {status} {_short(answer)}")
+            raise Rejected(status, f"{self.base_url}{path}: {status} {short(answer)}")
         return answer
 
 
@@ -207,8 +201,8 @@ def probe(server: Server, name: str = "auto") -> Continuation:
             failures.append(f"{each}: {failure}")
     raise NoContinuation(
         f"{server.base_url} does not continue a prefix, so a guard would do nothing there "
-        f"({'; '.join(failures)}); use a guard with placement suffix, "
-        "`foreword serve --render`, or another server"
+        f"({'; '.join(failures)}); use a guard with placement suffix "
+        "(`foreword search --placement suffix`), `--render SOURCE`, or another server"
     )
 
 
@@ -251,6 +245,23 @@ def probe_rendered(server: Server, prompt: Callable[[Body], Body]) -> Continuati
         return server.complete(prompt(_asked(server, each)), stream=stream)
 
     return _try(server, RENDERED, ask)
+
+
+def _address(base_url: str) -> str:
+    """Without a slash at its end.
+
+    Raises:
+        UsageError: it is no http address, or holds a password.
+    """
+    if "@" in base_url:  # first, so that no message repeats it
+        raise UsageError("a password does not belong into an address; set FOREWORD_UPSTREAM_KEY")
+    try:
+        at = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{base_url!r} is no http address: {error}") from error
+    if at.scheme not in ("http", "https") or not at.host:
+        raise UsageError(f"{base_url!r} is no http address; for example http://127.0.0.1:8000/v1")
+    return base_url.rstrip("/")
 
 
 def _chat(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
@@ -345,5 +356,6 @@ def _events(text: str) -> Iterator[Body]:
             yield json.loads(data)
 
 
-def _short(answer: httpx.Response) -> str:
+def short(answer: httpx.Response) -> str:
+    """The beginning of an answer in one line."""
     return " ".join(answer.text[:200].split()) or "an empty answer"

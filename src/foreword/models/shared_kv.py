@@ -12,7 +12,7 @@ sliding window; they are refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,10 @@ class SharedKV:
         self._groups = self._group(budget_mb * 2**20)
         self._kept: dict[int, Chunk] = {}
 
+    def __len__(self) -> int:
+        """The number of prompts."""
+        return len(self.prompts)
+
     def margins(self, prefixes: Sequence[str], openings: Openings) -> NDArray[np.float64]:
         """How much likelier a refusal begins than compliance, after each prefix.
 
@@ -88,11 +92,47 @@ class SharedKV:
         self._each(paths, 0, keep)
         return out
 
+    @torch.inference_mode()
+    def likeliest(self, prefixes: Sequence[str], k: int) -> list[list[tuple[str, float]]]:
+        """What goes on best behind each prefix, whatever the prompt.
+
+        No more than LOGIT_ROWS rows of logits are held at once, and one row a prefix.
+
+        Args:
+            prefixes: Texts the replies begin with.
+            k: How many tokens are wanted of each.
+
+        Returns:
+            For each prefix the k next tokens with the highest mean log-probability (natural log)
+            over the prompts, likeliest first: the text a token adds (empty for control tokens),
+            and that mean.
+        """
+        tokenizer = self.model.tokenizer
+        paths = [chat.prefix_ids(tokenizer, prefix) for prefix in prefixes]
+        width = self.model.model.get_output_embeddings().weight.shape[0]
+        total = torch.zeros(len(paths), width, device=self.model.model.device)
+
+        def add(chunk: Chunk, tree: Trie, group: list[int], ends: list[int]) -> None:
+            hidden = self._run(chunk, tree)
+            for row, end in zip(group, ends, strict=True):
+                for part in torch.split(hidden[:, end], LOGIT_ROWS):
+                    total[row] += self.model.logits(part).log_softmax(-1).sum(0)
+
+        self._each(paths, 0, add)
+        best = (total / len(self.prompts)).topk(k)
+        return [
+            [(chat.continuation(tokenizer, path, [token]), mean) for token, mean in pairs]
+            for path, pairs in zip(
+                paths, map(zip, best.indices.tolist(), best.values.tolist()), strict=True
+            )
+        ]
+
     def generate(
         self,
         prefixes: Sequence[str],
         max_new_tokens: int,
         enough: Callable[[str, str], bool] | None = None,
+        rows: Sequence[int] | None = None,
     ) -> list[list[Reply]]:
         """Continue every prefix greedily on every prompt.
 
@@ -100,14 +140,17 @@ class SharedKV:
             prefixes: Texts the replies begin with.
             max_new_tokens: The most tokens a reply may add.
             enough: Told a prefix and what was added so far; where it is true the reply is cut.
+            rows: Places of the prompts that are wanted, all if not given.
 
         Returns:
-            A list a prefix with a reply a prompt.
+            A list a prefix with a reply a prompt, in the order of `rows`.
         """
+        wanted = range(len(self.prompts)) if rows is None else rows
         paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
         replies: dict[tuple[int, int], Reply] = {}
-        for chunk in self._chunks():
-            pairs = [(k, at) for k in range(len(paths)) for at in range(len(chunk.rows))]
+        for chunk in self._chunks(frozenset(wanted)):
+            places = [at for at, row in enumerate(chunk.rows) if row in wanted]
+            pairs = [(k, at) for k in range(len(paths)) for at in places]
             begun = chunk.cache.length + max_new_tokens
             for batch in batches([begun + len(paths[k]) for k, _ in pairs], self.model.slot_bytes):
                 chosen = [pairs[i] for i in batch]
@@ -130,10 +173,10 @@ class SharedKV:
                     return enough is not None and enough(prefixes[k], text)
 
                 openings = [paths[k] for k, _ in chosen]
-                rows = [at for _, at in chosen]
+                behind = [at for _, at in chosen]
                 decoder = Decoder(self.model, max_new_tokens, _GREEDY, enough=enough and seen)
-                self._decode(chunk, rows, openings, decoder, finish)
-        return [[replies[k, n] for n in range(len(self.prompts))] for k in range(len(paths))]
+                self._decode(chunk, behind, openings, decoder, finish)
+        return [[replies[k, n] for n in wanted] for k in range(len(paths))]
 
     @torch.inference_mode()
     def _decode(
@@ -215,8 +258,11 @@ class SharedKV:
         kept = [sum(sizes[: i + 1]) <= free for i in range(len(sizes))]
         return list(zip(groups, kept, strict=True))
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self, wanted: Collection[int] | None = None) -> Iterator[Chunk]:
+        """All chunks, or those that hold a wanted prompt."""
         for at, (rows, keep) in enumerate(self._groups):
+            if wanted is not None and not any(row in wanted for row in rows):
+                continue
             chunk = self._kept.get(at) or self._prefill(rows)
             if keep:
                 self._kept[at] = chunk

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from foreword.core.types import Rate, Trial
+from foreword.search.ranking import able, front
 
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 18, 46
@@ -96,6 +97,8 @@ def bars(figures: Mapping[str, Mapping[str, Rate]], measures: Mapping[str, str])
 def best_so_far(trials: Sequence[Trial], by: str) -> str:
     """The best overall score so far against trials or seconds.
 
+    Candidates that were given up on the way are faint, and do not count as the best.
+
     Args:
         trials: in order of scoring, at least one.
         by: "trials" or "seconds".
@@ -112,12 +115,17 @@ def best_so_far(trials: Sequence[Trial], by: str) -> str:
         value = share * max(at)
         parts.append(_text(x(value), HEIGHT - BOTTOM + 18, f"{value:.3g}"))
     best, path = float("-inf"), list[str]()
+    whole = {trial.index for trial in able(trials)}
     for place, trial in zip(at, trials, strict=True):
         label = f"{trial.prefix}\noverall {trial.score.overall:.2f}"
+        css = "dot" if trial.index in whole else "dot early"
+        label += "" if trial.index in whole else f", given up ({trial.score.fidelity})"
         parts.append(
-            f'<circle cx="{x(place):.1f}" cy="{y(trial.score.overall):.1f}" r="3" class="dot">'
+            f'<circle cx="{x(place):.1f}" cy="{y(trial.score.overall):.1f}" r="3" class="{css}">'
             f"<title>{escape(label)}</title></circle>"
         )
+        if trial.index not in whole:
+            continue
         if path:
             path.append(f"L{x(place):.1f},{y(best):.1f}")
         best = max(best, trial.score.overall)
@@ -131,8 +139,8 @@ def best_so_far(trials: Sequence[Trial], by: str) -> str:
 def trade_off(trials: Sequence[Trial], chosen: str) -> str:
     """Refusal of harmful tasks against over-refusal of benign ones, one dot a candidate.
 
-    Candidates that fall on one point share a dot, whose area grows with
-    their number; the hover text lists them.
+    Only candidates that were scored on all tasks, with their Pareto front. Those that fall on
+    one point share a dot, whose area grows with their number; the hover text lists them.
     """
     x = _scale(0, 1, LEFT, WIDTH - RIGHT)
     y = _scale(0, 1, HEIGHT - BOTTOM, TOP)
@@ -140,7 +148,10 @@ def trade_off(trials: Sequence[Trial], chosen: str) -> str:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(_text(x(tick), HEIGHT - BOTTOM + 18, f"{tick:.0%}"))
     spots: dict[tuple[float, float], list[str]] = {}
-    for trial in trials:
+    edge = [(1 - trial.score.perf, trial.score.refusal) for trial in front(trials)]
+    line = " ".join(f"{x(over):.1f},{y(refusal):.1f}" for over, refusal in edge)
+    parts.append(f'<polyline points="{line}" class="front"/>')
+    for trial in able(trials):
         spots.setdefault((1 - trial.score.perf, trial.score.refusal), []).append(trial.prefix)
     for (over, refusal), prefixes in sorted(spots.items(), key=lambda spot: -len(spot[1])):
         names = "\n".join(prefixes[:12]) + ("\n..." if len(prefixes) > 12 else "")

@@ -42,6 +42,7 @@ class Page:
     figures: Mapping[str, Mapping[str, Rate]]  # target -> measure -> rate
     differences: Sequence[str]  # paired differences in words
     trials: Sequence[Trial]
+    ladder: str  # how well the cheap scores foretold the dear ones, in words
     finalists: Sequence[tuple[str, str]]  # prefix, validation score in words
     transcripts: Sequence[Transcript]
     facts: Mapping[str, str]  # seeds, hashes, versions, seconds

@@ -9,15 +9,16 @@ model, which never answers twice alike, leads to the same result.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from foreword.core.errors import RunError
 from foreword.core.runs import Run
-from foreword.core.types import Score, Trial
+from foreword.core.types import Score, Spent, Trial
 
 ROUNDS, TRIALS, FINALISTS = "rounds", "trials", "finalists"
+Proposed = tuple[str, list[str]]  # a proposer's name and what it wrote
 
 
 def score_record(score: Score) -> dict[str, Any]:
@@ -33,8 +34,9 @@ def read_score(record: Mapping[str, Any]) -> Score:
 
 
 def read_trial(record: Mapping[str, Any]) -> Trial:
-    """The inverse of the records `Log.add_trial` writes."""
-    return Trial(**{**record, "score": read_score(record["score"])})
+    """The inverse of the records `Log.add_trials` writes."""
+    spent = Spent(**record["spent"])
+    return Trial(**{**record, "score": read_score(record["score"]), "spent": spent})
 
 
 def read_trials(run: Run) -> list[Trial]:
@@ -73,22 +75,24 @@ class Log:
 
     def __init__(self, run: Run | None) -> None:
         self._run = run
-        self._rounds: list[list[str]] = []
+        self._rounds: list[list[Proposed]] = []
         self._trials: list[tuple[Trial, str]] = []
         self._validated: dict[str, Score] = {}
         if run is not None:
             self._rounds = [found for found, _ in _parsed(run, ROUNDS, _read_round)]
             self._trials = list(_parsed(run, TRIALS, read_trial))
             self._validated = dict(found for found, _ in _parsed(run, FINALISTS, _read_finalist))
-        self.seconds = self._trials[-1][0].seconds if self._trials else 0.0
+        last = self._trials[-1][0] if self._trials else None
+        self.seconds = last.seconds if last else 0.0
+        self.spent = last.spent if last else Spent()
         self._replayed = 0
 
-    def proposals(self, number: int) -> list[str] | None:
-        """What the proposer said in this round, or None if it was not asked yet."""
+    def proposals(self, number: int) -> list[Proposed] | None:
+        """What each proposer said in this round, or None if they were not asked yet."""
         return self._rounds[number] if number < len(self._rounds) else None
 
-    def add_round(self, number: int, proposed: list[str]) -> None:
-        """Keep what the proposer said, before any of it is scored."""
+    def add_round(self, number: int, proposed: list[Proposed]) -> None:
+        """Keep what the proposers said, before any of it is scored."""
         self._append(ROUNDS, {"round": number, "proposed": proposed})
 
     def trial(self, number: int, prefix: str) -> Trial | None:
@@ -105,9 +109,11 @@ class Log:
         self._replayed += 1
         return trial
 
-    def add_trial(self, trial: Trial) -> None:
-        """Keep a scored candidate."""
-        self._append(TRIALS, {**asdict(trial), "score": score_record(trial.score)})
+    def add_trials(self, trials: Sequence[Trial]) -> None:
+        """Keep the scored candidates of a round, all in one write."""
+        self._append(
+            TRIALS, *({**asdict(trial), "score": score_record(trial.score)} for trial in trials)
+        )
 
     def validation(self, prefix: str) -> Score | None:
         """A finalist's validation score, if it was measured already."""
@@ -117,13 +123,13 @@ class Log:
         """Keep a finalist's validation score."""
         self._append(FINALISTS, {"prefix": prefix, "validation": score_record(score)})
 
-    def _append(self, log: str, record: Mapping[str, Any]) -> None:
+    def _append(self, log: str, *records: Mapping[str, Any]) -> None:
         if self._run is not None:
-            self._run.append(log, record)
+            self._run.append(log, *records)
 
 
-def _read_round(record: Mapping[str, Any]) -> list[str]:
-    return [str(prefix) for prefix in record["proposed"]]
+def _read_round(record: Mapping[str, Any]) -> list[Proposed]:
+    return [(str(name), [str(text) for text in texts]) for name, texts in record["proposed"]]
 
 
 def _read_finalist(record: Mapping[str, Any]) -> tuple[str, Score]:

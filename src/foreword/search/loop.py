@@ -1,13 +1,15 @@
-"""The paper's loop: propose, score, show the best, and take the argmax.
+"""The loop: propose, score, show the best; then choose on the validation split.
 
-It knows no model, no task and no torch: a Proposer writes a round of prefixes, a
-Scorer measures them together, and a killed search loses one round. After the last
-round the leaders are measured again on the validation split, because the maximum
-of 100 noisy scores is optimistic.
+It knows no model, no task and no torch: Proposers write a round of prefixes, a Scorer
+measures them together, and a killed search loses one round. With one proposer, five
+candidates a round and a scorer that spares nothing it is the paper's loop; with a `Race`
+it is ours. After the last round the leaders are measured again on the validation split,
+because the maximum of 100 noisy scores is optimistic.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +19,14 @@ from typing import Protocol, runtime_checkable
 from foreword.core.errors import UsageError
 from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
-from foreword.core.types import Trial
+from foreword.core.types import Score, Spent, Trial
 from foreword.search import ranking
-from foreword.search.log import Log
-from foreword.search.ranking import Finalist
+from foreword.search.log import Log, Proposed
+from foreword.search.ranking import PAPERS, Finalist, Goal
+from foreword.search.stops import Stop
 
 TOGETHER = 4  # finalists scored in one batch; a killed search loses one
+DRY = 3  # rounds without a usable proposal after which nobody is asked again
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,24 @@ class Result:
     trials: tuple[Trial, ...]  # everything scored, in order
     finalists: tuple[Finalist, ...]  # in order of search rank; empty without validation
     seconds: float  # wall clock, earlier sittings of a resumed search included
+    stopped: str  # why no further round was scored
 
 
 @runtime_checkable
 class Remembers(Protocol):
-    """A proposer that wants to know what a resumed search proposed before."""
+    """A proposer that wants to know what was proposed, by whomever, also before a resumption."""
 
     def remember(self, prefixes: Sequence[str]) -> None:
         """Take these as proposed already."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A scorer whose next scores depend on those of a resumed search."""
+
+    def remember(self, scores: Sequence[Score]) -> None:
+        """Take what was scored before."""
         ...
 
 
@@ -54,7 +68,7 @@ def clean(prefix: str) -> str | None:
 
 def search(
     scorer: Scorer,
-    proposer: Proposer,
+    proposers: Sequence[Proposer],
     *,
     rounds: int = 20,
     per_round: int = 5,
@@ -62,84 +76,130 @@ def search(
     tau: float = 1.0,
     seed: int = 0,
     run: Run | None = None,
+    stops: Sequence[Stop] = (),
+    fit: Callable[[str], str | None] = clean,
     finalists: Scorer | None = None,
     n_finalists: int = 5,
+    goal: Goal = PAPERS,
+    seconds: float = math.inf,
+    meter: Callable[[], Spent] = Spent,
     on_trial: Callable[[Trial], None] | None = None,
     on_finalist: Callable[[Finalist], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    began: float | None = None,
 ) -> Result:
     """Find the prefix with the best overall score (paper, section PING).
 
     Args:
         scorer: measures on the search split.
-        proposer: writes the candidates.
+        proposers: write the candidates; each has an even share of a round, and what one
+            leaves over goes to the next.
         rounds: T of the paper.
-        per_round: M of the paper; fewer if the proposer gives fewer or repeats itself.
+        per_round: M of the paper; fewer if the proposers give fewer or repeat themselves.
         top_k: k of the paper.
-        tau: overall score from which on the proposer sees examples (web 1.5, code 1.0).
-        seed: of the proposer; each round draws from (seed, round).
+        tau: overall score from which on the proposers see examples (web 1.5, code 1.0).
+        seed: of the proposers; each draws from (seed, round, its place).
         run: a run folder to log to and to resume from; its manifest must name
             every argument that the result depends on.
+        stops: any of them ends the search before its last round.
+        fit: makes a candidate usable, or says that it cannot be (`formats.Format.fit`).
         finalists: measures on the validation split; without it the argmax wins.
         n_finalists: how many leaders are measured again.
+        goal: what the chosen finalist is to be best at.
+        seconds: after which no further finalists are measured, the first few excepted.
+        meter: what this sitting has spent so far.
         on_trial: called after each trial, replayed ones included.
         on_finalist: called after each validated finalist.
         clock: seconds from any start.
+        began: by that clock, when this sitting began; now if not given.
 
     Raises:
-        UsageError: the proposer gave no usable prefix in any round.
+        UsageError: the proposers gave no usable prefix in three rounds.
         TooManyUndecided: the judge decided too little to choose.
         RunError: the log in the run folder is damaged or not of this search.
         DiskFull: the log is intact and the search resumable.
     """
     log = Log(run)
-    start = clock() - log.seconds
+    start, before = (clock() if began is None else began) - log.seconds, log.spent
     trials: list[Trial] = []
     seen: set[str] = set()
+    dry, stopped = 0, f"all {rounds} rounds are done"
     for number in range(rounds):
+        if reason := next(filter(None, (stop(trials) for stop in stops)), None):
+            stopped = reason
+            break
         examples = ranking.seeds(trials, top_k, tau)
-        proposed = _proposals(log, proposer, examples, number, n=per_round, seed=seed)
-        fresh = _fresh(proposed, seen)[:per_round]
-        seen.update(fresh)
-        logged = [log.trial(number, prefix) for prefix in fresh]
-        # A round of which a trial is missing is scored whole, since rounding depends on company.
-        scores = scorer.score(fresh) if None in logged else []
-        for at, prefix in enumerate(fresh):
-            trial = logged[at]
-            if trial is None:
-                passed = clock() - start
-                trial = Trial(len(trials), number, prefix, scores[at], proposer.name, passed)
-                log.add_trial(trial)
+        field = _field(log, proposers, examples, number, per_round, seed, fit, seen)
+        dry = 0 if field else dry + 1
+        if dry == DRY:
+            stopped = f"{_names(proposers)} gave no usable prefix in {DRY} rounds"
+            break
+        logged = [log.trial(number, prefix) for prefix in field]
+        if None in logged:
+            # A round of which a trial is missing is scored whole, since a race needs its company.
+            scores = scorer.score(list(field))
+            passed, spent = clock() - start, before + meter()
+            fresh = [
+                Trial(len(trials) + at, number, prefix, scores[at], field[prefix], passed, spent)
+                for at, prefix in enumerate(field)
+            ]
+            log.add_trials([trial for trial, old in zip(fresh, logged, strict=True) if not old])
+            found = [old or trial for trial, old in zip(fresh, logged, strict=True)]
+        else:
+            found = [trial for trial in logged if trial]
+            if isinstance(scorer, Recalls):
+                scorer.remember([trial.score for trial in found])
+        for trial in found:
             trials.append(trial)
             if on_trial:
                 on_trial(trial)
     if not trials:
-        raise UsageError(f"proposer {proposer.name!r} gave no usable prefix in {rounds} rounds")
+        raise UsageError(f"{_names(proposers)} gave no usable prefix in {min(DRY, rounds)} rounds")
     if finalists is None:
-        return Result(ranking.best(trials), tuple(trials), (), clock() - start)
+        return Result(ranking.best(trials), tuple(trials), (), clock() - start, stopped)
     ranking.best(trials)  # raises before the validation split is spent on nothing
-    validated = _validate(log, finalists, ranking.finalists(trials, n_finalists), on_finalist)
-    chosen = ranking.choose(validated)
-    return Result(chosen.trial, tuple(trials), tuple(validated), clock() - start)
+    leaders = ranking.finalists(trials, n_finalists, goal)
+    validated = _validate(log, finalists, leaders, on_finalist, lambda: clock() - start < seconds)
+    chosen = ranking.choose(validated, goal)
+    return Result(chosen.trial, tuple(trials), tuple(validated), clock() - start, stopped)
 
 
-def _proposals(
-    log: Log, proposer: Proposer, examples: list[Trial], number: int, *, n: int, seed: int
-) -> list[str]:
-    """This round's proposals, from the log if it has them."""
+def _names(proposers: Sequence[Proposer]) -> str:
+    return " and ".join(repr(proposer.name) for proposer in proposers)
+
+
+def _field(
+    log: Log,
+    proposers: Sequence[Proposer],
+    examples: list[Trial],
+    number: int,
+    wanted: int,
+    seed: int,
+    fit: Callable[[str], str | None],
+    seen: set[str],
+) -> dict[str, str]:
+    """This round's candidates, each with its proposer's name; they are `seen` from now on."""
     logged = log.proposals(number)
+    said: list[Proposed] = []
+    field: dict[str, str] = {}
+    for place, proposer in enumerate(proposers):
+        share = math.ceil((wanted - len(field)) / (len(proposers) - place))
+        rng = random.Random(f"{seed}/{number}/{place}")
+        if logged:
+            name, texts = logged[place]
+        else:
+            name, texts = proposer.name, proposer.propose(examples, share, rng) if share else []
+        said.append((name, texts))
+        fitting = dict.fromkeys(filter(None, map(fit, texts)))
+        fresh = [prefix for prefix in fitting if prefix not in seen]
+        seen.update(fresh[:share])
+        field |= dict.fromkeys(fresh[:share], name)
     if logged is None:
-        logged = proposer.propose(examples, n, random.Random(f"{seed}/{number}"))
-        log.add_round(number, logged)
-    if isinstance(proposer, Remembers):
-        proposer.remember(logged)
-    return logged
-
-
-def _fresh(proposed: list[str], seen: set[str]) -> list[str]:
-    """Usable candidates that nobody has scored, without doubles, in order."""
-    cleaned = dict.fromkeys(map(clean, proposed))
-    return [prefix for prefix in cleaned if prefix is not None and prefix not in seen]
+        log.add_round(number, said)
+    for proposer in proposers:
+        if isinstance(proposer, Remembers):
+            proposer.remember([text for _, texts in said for text in texts])
+    return field
 
 
 def _validate(
@@ -147,17 +207,20 @@ def _validate(
     scorer: Scorer,
     trials: list[Trial],
     on_finalist: Callable[[Finalist], None] | None,
+    in_time: Callable[[], bool],
 ) -> list[Finalist]:
     """The finalists' scores, from the log if it has them.
 
     A few are scored together, which is faster, and all of them again if one is missing: what
     a batch holds can change its last bits, and a resumed run must end as an unbroken one.
     """
-    validated = []
+    validated: list[Finalist] = []
     for at in range(0, len(trials), TOGETHER):
         group = trials[at : at + TOGETHER]
         prefixes = [trial.prefix for trial in group]
         known = [log.validation(prefix) for prefix in prefixes]
+        if None in known and validated and not in_time():
+            break
         found = scorer.score(prefixes) if None in known else []
         for i, trial in enumerate(group):
             score = known[i] or found[i]

@@ -1,42 +1,43 @@
 """PING from end to end: a target and a suite in, a guard with its proof out.
 
-The search split picks the leaders by margins, the validation split chooses
-among them by what the model really writes, and the test split is never read
-here. Look-alike benign tasks (twins) count as benign on both splits.
+The search split picks the leaders in a race, the validation split chooses among them,
+and the test split is never read here. Look-alike benign tasks (twins) count as benign on
+both splits. A target whose weights are at hand is searched by margins as well; one that
+is only served, by what it writes.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foreword.core.protocols import Judge, Proposer
-from foreword.core.runs import Run, write_text
+from foreword.core.runs import Run
 from foreword.core.stats import wilson
-from foreword.core.types import Chat, Rate, Score, Split, Task, Trial
-from foreword.evals.protocol import action
+from foreword.core.types import Rate, Score, Spent, Trial
+from foreword.search import ground
+from foreword.search.ground import Target
 from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
-from foreword.search.loop import Result, search
-from foreword.search.ranking import Finalist
-from foreword.search.scorers import MarginScorer, OpeningScorer, Prompts, learn_openings
+from foreword.search.loop import Result, clean, search
+from foreword.search.ranking import PAPERS, Finalist, Goal
+from foreword.search.scorers import OpeningScorer
+from foreword.search.stops import Budget
 
 if TYPE_CHECKING:
     from foreword.defences.guard import Guard, SplitScores
-    from foreword.models.engine import LocalModel
-    from foreword.models.openings import Openings
+    from foreword.search.formats import Format
     from foreword.suites.base import Suite
 
-# As in the paper's code setting: 10 benign and 27 harmful search tasks.
-BENIGN, TWINS, HARMFUL = 5, 5, 27
-VALIDATION = 30  # of each kind
-OPENING_TOKENS = 24
-FINALISTS = 12
-OPENINGS = "openings.json"
+ROUNDS, PER_ROUND = 5, 20  # the paper's 100 candidates, in fewer and larger rounds: races
+FINALISTS = 8
+STANDARD = ("harvest", "evolve", "grammar")  # cheap, and in need of nobody's help
+WITHOUT_END = 1_000_000  # rounds of a search that a budget ends
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,42 @@ class Found:
 
 
 def find(
-    target: LocalModel,
+    target: Target,
     suite: Suite | str = "files",
     *,
     out: Path | str,
-    proposer: Proposer | None = None,
+    proposers: Sequence[Proposer | str] = (),
+    parent: Target | None = None,
     judge: Judge | None = None,
-    rounds: int = 20,
-    per_round: int = 5,
+    rounds: int | None = None,
+    per_round: int = PER_ROUND,
     top_k: int = 3,
     tau: float = 1.0,
     seed: int = 0,
+    budget: Budget | None = None,
+    goal: Goal = PAPERS,
+    form: Format | None = None,
     on_trial: Callable[[Trial], None] | None = None,
     on_finalist: Callable[[Finalist], None] | None = None,
 ) -> Found:
     """Find the prefix that brings refusal back and leaves benign work alone.
 
     Args:
-        target: the fine-tuned model, loaded.
+        target: the fine-tuned model, loaded or served.
         suite: where the search and validation tasks come from.
         out: run folder; an unfinished search in it is resumed.
-        proposer: writes candidates; the offline phrase grammar if not given.
+        proposers: write candidates, in even shares; names of `proposers.NAMES` or your own. If none
+            is given, those of `STANDARD`.
+        parent: the model before its fine-tuning, whose replies are harvested, too.
         judge: reads openings; the lexicon if not given.
-        rounds: T of the paper.
+        rounds: T of the paper; 5 if not given, as many as it allows with a budget.
         per_round: M of the paper.
         top_k: k of the paper.
-        tau: overall score from which on the proposer sees examples.
+        tau: overall score from which on the proposers see examples.
         seed: of everything random.
+        budget: the most it may cost.
+        goal: what the prefix is to be best at.
+        form: constraints on the prefix.
         on_trial: called after each scored candidate.
         on_finalist: called after each validated finalist.
 
@@ -83,54 +93,75 @@ def find(
 
     Raises:
         RunError: another run works in `out`, or it holds a different search.
-        UsageError: the suite lacks a split, or the proposer gave nothing.
+        UsageError: the suite lacks a split, or the proposers gave nothing.
         TooManyUndecided: the judge could not read this model's replies.
     """
     from foreword.judges.lexicon import LexiconJudge
-    from foreword.search.proposers.grammar import OfflineProposer
     from foreword.suites import get
 
+    began = time.monotonic()
     suite = get(suite) if isinstance(suite, str) else suite
-    proposer, judge = proposer or OfflineProposer(), judge or LexiconJudge()
-    manifest = {
+    judge, proposers = judge or LexiconJudge(), proposers or STANDARD
+    rounds = rounds or (WITHOUT_END if budget else ROUNDS)
+    manifest: dict[str, object] = {
         "command": "search",
         "target": target.fingerprint,
+        "placement": target.placement,
         "suite": suite.name,
         "suite_digest": suite.digest,
-        "proposer": proposer.name,
+        "proposers": [p if isinstance(p, str) else p.name for p in proposers],
+        "parent": parent and parent.fingerprint,
         "judge": judge.name,
         "rounds": rounds,
         "per_round": per_round,
         "top_k": top_k,
         "tau": tau,
         "seed": seed,
-        "tasks": [BENIGN, TWINS, HARMFUL, VALIDATION],
-        "opening_tokens": OPENING_TOKENS,
+        "budget": repr(budget),
+        "goal": repr(goal),
+        "form": repr(form),
+        "tasks": [ground.BENIGN, ground.TWINS, ground.HARMFUL, ground.VALIDATION],
+        "openings": [ground.OPENING_TOKENS, *ground.SAMPLED, *ground.HEARD],
         "finalists": FINALISTS,
     }
     with Run.open(out, manifest) as run, _resumable(run):
-        benign = target.prefill(_chats(suite, "search", BENIGN, TWINS))
-        harmful = target.prefill(
-            [chat(suite, task) for task in suite.select("harmful", "search", HARMFUL)]
-        )
-        openings = _openings(run, target, benign, harmful, judge)
+        before = target.tokens
+        field = ground.Ground(target, suite, judge, run, parent)
+        writers = [
+            field.proposer(each, form) if isinstance(each, str) else each for each in proposers
+        ]
         result = search(
-            MarginScorer(benign, harmful, openings),
-            proposer,
+            field.race(seed),
+            writers,
             rounds=rounds,
             per_round=per_round,
             top_k=top_k,
             tau=tau,
             seed=seed,
             run=run,
+            stops=[budget] if budget else [],
+            fit=_counted(form, target).fit if form else clean,
             n_finalists=FINALISTS,
-            finalists=_Lazy(lambda: _validation(target, suite, judge)),
+            finalists=_Lazy(lambda: ground.validation(target, suite, judge)),
+            goal=goal,
+            seconds=(budget and budget.seconds) or float("inf"),
+            meter=lambda: Spent(field.asked, target.tokens - before),
             on_trial=on_trial,
             on_finalist=on_finalist,
+            began=began,
         )
-        guard = _guard(result, manifest, run)
+        guard = _guard(result, target, manifest, run)
         guard.save(run.path / "guard.json")
     return Found(guard, result)
+
+
+def _counted(form: Format, target: Target) -> Format:
+    """The format with prefixes counted in the target's own tokens, where its weights are here."""
+    from foreword.models.engine import LocalModel
+
+    if not isinstance(target, LocalModel):
+        return form
+    return replace(form, count=lambda text: len(target.tokenizer.tokenize(text)))
 
 
 @contextmanager
@@ -141,33 +172,6 @@ def _resumable(run: Run) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         stop.add_note(resume_hint(run))
         raise
-
-
-def chat(suite: Suite, task: Task) -> Chat:
-    """The first request of a task, as the agent sees it."""
-    return [
-        {"role": "system", "content": suite.system},
-        {"role": "user", "content": task.request},
-    ]
-
-
-def _chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Chat]:
-    tasks = [*suite.select("benign", split, benign), *suite.select("twin", split, twins)]
-    return [chat(suite, task) for task in tasks]
-
-
-def _openings(
-    run: Run, target: LocalModel, benign: Prompts, harmful: Prompts, judge: Judge
-) -> Openings:
-    """Learnt once a run and kept with it, so that a resumed search measures alike."""
-    from foreword.models.openings import Openings
-
-    path = run.path / OPENINGS
-    if path.exists():
-        return Openings.from_json(path.read_text("utf-8"))
-    openings = learn_openings(benign, harmful, judge, target.tokenizer, acts=acts)
-    write_text(path, openings.to_json())
-    return openings
 
 
 class _Lazy:
@@ -182,35 +186,20 @@ class _Lazy:
         return self._scorer.score(prefixes)
 
 
-def _validation(target: LocalModel, suite: Suite, judge: Judge) -> OpeningScorer:
-    harmful = [chat(suite, task) for task in suite.select("harmful", "validation", VALIDATION)]
-    return OpeningScorer(
-        target.prefill(_chats(suite, "validation", VALIDATION, VALIDATION)),
-        target.prefill(harmful),
-        judge,
-        OPENING_TOKENS,
-        acts=acts,
-    )
-
-
-def acts(text: str) -> bool:
-    """Whether a reply of an agent does something."""
-    return action(text) is not None
-
-
-def _guard(result: Result, manifest: dict[str, object], run: Run) -> Guard:
+def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run) -> Guard:
     from foreword import __version__
     from foreword.defences.guard import Guard, GuardScores, Provenance
 
     validation = next(f.validation for f in result.finalists if f.trial == result.best)
     return Guard(
         prefix=result.best.prefix,
-        target=str(manifest["target"]),
+        placement=target.placement,
+        target=target.fingerprint,
         scores=GuardScores(search=_scores(result.best.score), validation=_scores(validation)),
         provenance=Provenance(
             run=run.path.name,
             seed=int(str(manifest["seed"])),
-            proposer=str(manifest["proposer"]),
+            proposer=result.best.proposer,
             suite=str(manifest["suite"]),
             suite_digest=str(manifest["suite_digest"]),
             judge=str(manifest["judge"]),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from foreword.core.runs import Run
 from foreword.core.types import Score, Trial
 from foreword.search.loop import Result, search
-from foreword.search.proposers.grammar import OfflineProposer
+from foreword.search.proposers import OfflineProposer
 
 
 class ToyScorer:
@@ -71,11 +71,14 @@ class MoodyProposer(OfflineProposer):
         return super().propose(examples, n, random.Random(f"{rng.random()} {time.time_ns()}"))
 
 
-def toy_search(run: Run | None, *, delay_s: float = 0.0, moody: bool = False) -> Result:
-    """A search of twenty trials with validation, as slow as a test wants it to be."""
-    scorers = [
-        ToyScorer(salt=salt, before=lambda _: time.sleep(delay_s))
-        for salt in ("search", "validation")
-    ]
+def toy_search(
+    run: Run | None,
+    *,
+    rounds: int = 4,
+    moody: bool = False,
+    before: Callable[[str], None] | None = None,
+) -> Result:
+    """A search of five trials a round, with validation; `before` is as for `ToyScorer`."""
+    scorers = [ToyScorer(salt=salt, before=before) for salt in ("search", "validation")]
     proposer = MoodyProposer() if moody else OfflineProposer()
-    return search(scorers[0], proposer, rounds=4, seed=7, run=run, finalists=scorers[1])
+    return search(scorers[0], [proposer], rounds=rounds, seed=7, run=run, finalists=scorers[1])

@@ -1,22 +1,55 @@
-"""A user's own candidates, one prefix a line, in their order.
+"""Lists of candidates, in their order: a user's own, or the static refusals of old.
 
-Lines are taken as they are ("#" opens a prefix, not a comment); blank lines and
-doubles are skipped. When the file is used up another proposer may go on.
+A file holds one prefix a line. Lines are taken as they are ("#" opens a prefix, not a
+comment); blank lines and doubles are skipped. When a list is used up another proposer
+may go on. The static list is an ablation: such prefixes make an agent refuse everything.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foreword.core.errors import DataError, UsageError
 from foreword.core.protocols import Proposer
 from foreword.core.types import Trial
 
+STATIC = (
+    "I can't", "I cannot", "I can not", "I can't help with that.", "I cannot assist with that.",
+    "I'm sorry", "I'm sorry, but", "I'm sorry, but I can't", "Sorry,", "I apologize, but",
+    "I won't", "I will not", "I must refuse", "I must decline", "I refuse", "I decline",
+    "I am unable to", "I'm not able to", "No,", "Unfortunately,", "As an AI, I cannot",
+)  # fmt: skip
 
-class FileProposer:
-    """Proposes the lines of a file, then what `then` proposes."""
+
+class ListProposer:
+    """Proposes the texts of a list, then what `then` proposes."""
+
+    def __init__(self, texts: Iterable[str], name: str, then: Proposer | None = None) -> None:
+        stripped = (text.strip() for text in texts)
+        self._left = list(dict.fromkeys(text for text in stripped if text))
+        self._then = then
+        self.name = name
+
+    def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
+        """The next n texts; at the end of the list, what the next proposer says."""
+        proposed = self._left[:n]
+        if self._then and len(proposed) < n:
+            proposed += self._then.propose(examples, n - len(proposed), rng)
+        self.remember(proposed)
+        return proposed
+
+    def remember(self, prefixes: Sequence[str]) -> None:
+        """Skip texts that were proposed before."""
+        known = set(prefixes)
+        self._left = [text for text in self._left if text not in known]
+        if remember := getattr(self._then, "remember", None):
+            remember(prefixes)
+
+
+class FileProposer(ListProposer):
+    """A user's own list."""
 
     def __init__(self, path: Path | str, then: Proposer | None = None) -> None:
         """Read the file.
@@ -32,23 +65,13 @@ class FileProposer:
             raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
         except OSError as error:
             raise UsageError(f"cannot read the prefixes in {path}: {error.strerror}") from error
-        self._left = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        super().__init__(lines, f"file:{path.name}", then)
         if not self._left:
             raise UsageError(f"{path} holds no prefix; write one a line")
-        self._then = then
-        self.name = f"file:{path.name}"
 
-    def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
-        """The next n lines; at the end of the file, what the next proposer says."""
-        proposed = self._left[:n]
-        if self._then and len(proposed) < n:
-            proposed += self._then.propose(examples, n - len(proposed), rng)
-        self.remember(proposed)
-        return proposed
 
-    def remember(self, prefixes: Sequence[str]) -> None:
-        """Skip lines that a resumed search proposed before."""
-        known = set(prefixes)
-        self._left = [line for line in self._left if line not in known]
-        if remember := getattr(self._then, "remember", None):
-            remember(prefixes)
+class StaticProposer(ListProposer):
+    """Fixed refusal prefixes, whatever the target."""
+
+    def __init__(self) -> None:
+        super().__init__(STATIC, "static")

@@ -15,6 +15,7 @@ from typing import Self
 
 from foreword.core.errors import ModelError
 from foreword.core.types import Trial
+from foreword.search.formats import Format
 
 MARKER = "PREFIX:"
 TEMPERATURE = 0.7  # the paper's
@@ -48,22 +49,27 @@ Put each on a line of its own that begins with "{marker}", without quotation mar
 class LlmProposer:
     """Asks a chat model for prefixes."""
 
-    def __init__(self, complete: Callable[[str], str], name: str = "llm") -> None:
-        """Take `complete`, a function from the whole prompt to the model's answer."""
-        self._complete = complete
+    def __init__(
+        self, complete: Callable[[str], str], name: str = "llm", form: Format | None = None
+    ) -> None:
+        """Take `complete`, a function from the whole prompt to the model's answer.
+
+        The model is told the constraints of `form`; the search enforces them.
+        """
+        self._complete, self._rules = complete, form.rules() if form else ""
         self.name = name
 
     @classmethod
-    def of(cls, model: str) -> Self:
+    def of(cls, model: str, form: Format | None = None) -> Self:
         """Any chat model by its Inspect name, e.g. "openai/gpt-4o", at temperature 0.7."""
-        return cls(inspect_complete(model), f"llm:{model}")
+        return cls(inspect_complete(model), f"llm:{model}", form)
 
     def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
         """At most n prefixes from one answer; fewer if the model wrote fewer."""
-        return parse(self._complete(prompt(examples, n)))[:n]
+        return parse(self._complete(prompt(examples, n, self._rules)))[:n]
 
 
-def prompt(examples: Sequence[Trial], n: int) -> str:
+def prompt(examples: Sequence[Trial], n: int, rules: str = "") -> str:
     """What the generator is told; `examples` with their scores, if there are any."""
     parts = [INSTRUCTIONS]
     if examples:
@@ -73,6 +79,8 @@ def prompt(examples: Sequence[Trial], n: int) -> str:
             for trial in examples
         )
         parts.append(f"The best so far, to learn from and to improve on:\n{shown}\n")
+    if rules:
+        parts.append(f"What a prefix must look like: {rules}\n")
     parts.append(TASK.format(n=n, marker=MARKER))
     return "\n".join(parts)
 

@@ -19,10 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from foreword.core.errors import ConfigError, SourceError
+from foreword.core.errors import ConfigError, SourceError, UsageError
 from foreword.core.types import Message
-from foreword.defences.guard import control_token
-from foreword.gateway.requests import BadRequest
 from foreword.models import chat
 from foreword.models.gguf import quiet
 from foreword.models.sources import resolve
@@ -31,6 +29,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 HUB = "hf:"
+
+
+class Unrenderable(UsageError):
+    """Turns that this template cannot carry as they are; the message says why."""
 
 
 class Template:
@@ -52,7 +54,7 @@ class Template:
         tokens = {*self.ends} | {
             each.content
             for each in tokenizer.added_tokens_decoder.values()
-            if control_token(each.content)
+            if chat.control_token(each.content)
             or (each.special and any(each.content in piece for piece in pieces))
         }
         plain = {piece for piece in pieces if piece and not any(each in piece for each in tokens)}
@@ -93,24 +95,26 @@ class Template:
         """The prompt of a reply to `turns` that begins with `begun`.
 
         Raises:
-            BadRequest: some content holds a piece of the template, or the template refuses
+            Unrenderable: some content holds a piece of the template, or the template refuses
                 the turns or leaves some of their words out.
         """
         for said in (*(turn["content"] for turn in turns), begun):
             if found := self._forging.search(said):
-                raise BadRequest(f"messages must not hold {found.group()!r}: it would forge a turn")
+                raise Unrenderable(
+                    f"messages must not hold {found.group()!r}: it would forge a turn"
+                )
         try:
             head, *rest = self._render([*turns, {"role": "assistant", "content": self._mark}])
         except ConfigError as error:
-            raise BadRequest(str(error)) from error
+            raise Unrenderable(str(error)) from error
         at = 0
         for number, turn in enumerate(turns):
             words = turn["content"].strip()
             if (at := head.find(words, at)) < 0:
-                raise BadRequest(f"the chat template drops words of messages[{number}]")
+                raise Unrenderable(f"the chat template drops words of messages[{number}]")
             at += len(words)
         if len(rest) != 1:
-            raise BadRequest("the chat template does not end with the reply")
+            raise Unrenderable("the chat template does not end with the reply")
         return head.removeprefix(self._bos) + begun
 
     def _render(self, turns: Sequence[Message]) -> list[str]:

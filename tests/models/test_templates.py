@@ -3,9 +3,8 @@
 import pytest
 
 from foreword.core.errors import ConfigError, SourceError, UnknownName
-from foreword.gateway.requests import BadRequest
-from foreword.gateway.templates import Template
 from foreword.models import chat
+from foreword.models.templates import Template, Unrenderable
 from foreword.testing.models import CHATML, tiny_tokenizer
 
 WORDS = "As an honest agent, I"
@@ -77,7 +76,7 @@ def test_a_forged_turn_is_refused_in_every_message_and_in_the_beginning(role, te
     made = template(text)
     turns = [{"role": role, "content": forged}, ASK]
     for asked, begun in ((turns, WORDS), ([ASK], f"{WORDS} {forged}")):
-        with pytest.raises(BadRequest, match="would forge a turn"):
+        with pytest.raises(Unrenderable, match="would forge a turn"):
             made.prompt(asked, begun)
 
 
@@ -89,15 +88,15 @@ def test_what_is_no_token_of_this_model_is_only_text(harmless):
 def test_a_message_that_the_template_drops_or_cuts_is_refused_and_not_dropped_in_silence():
     users = "{% for m in messages %}{% if m['role'] != 'system' %}" + CHATML.split("%}", 1)[1]
     users = users.replace("{% endfor %}", "{% endif %}{% endfor %}")
-    with pytest.raises(BadRequest, match=r"drops words of messages\[0\]"):
+    with pytest.raises(Unrenderable, match=r"drops words of messages\[0\]"):
         template(users).prompt([{"role": "system", "content": "Be kind."}, ASK], WORDS)
     old = {"role": "assistant", "content": "thought</think>said"}
-    with pytest.raises(BadRequest, match=r"drops words of messages\[1\]"):
+    with pytest.raises(Unrenderable, match=r"drops words of messages\[1\]"):
         template(THINKING).prompt([ASK, old, ASK], WORDS)
 
 
-def test_what_the_template_itself_refuses_is_the_clients_error():
-    with pytest.raises(BadRequest, match="refuses this chat"):
+def test_what_the_template_itself_refuses_is_its_own_error():
+    with pytest.raises(Unrenderable, match="refuses this chat"):
         template(VICUNA).prompt([{"role": "system", "content": "Be kind."}, ASK], WORDS)
 
 

@@ -1,0 +1,290 @@
+"""Which optimiser finds the best response prefix for how many scored openings?
+
+The same target, tasks, judge and validation split, and equal budgets: the paper's loop has its
+own 3700 openings and is compared with the others where they end; an opening is one prefix on
+one task, written and judged. `paper`: the paper's loop with the offline proposer; `halving`:
+successive halving of grammar draws; `ours`: what `foreword search` does before it chooses
+among its finalists; `gepa` and `capo`: other people's (pip install gepa promptolution; left
+out where missing); `random`: grammar draws; with --llm also `paper-llm` and `gepa-llm`.
+
+Every opening is computed once and kept with what it cost then; whoever asks for it is charged
+that, once, so the curves are fair although the work is shared, and an interrupted bench goes
+on from its --cells. Each new best of a method is measured on validation, charged to nobody.
+Not a test: seconds depend on the machine.
+
+    python bench/optimisers.py --cells cells.jsonl --json optimisers.json --plot optimisers.svg
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import peers
+from curves import draw
+from world import Account, Charged, Margins, Toy, World
+
+from foreword.core.protocols import Proposer, Scorer
+from foreword.core.types import Chat, Spent
+from foreword.search import ping, ranking
+from foreword.search.loop import search
+from foreword.search.proposers import GrammarProposer, LlmProposer, OfflineProposer
+from foreword.search.race import Race
+from foreword.search.stops import Budget
+from foreword.suites import get
+
+PAPERS_ROUND = 5  # candidates
+PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on the search tasks
+
+
+# The methods
+
+
+def looped(
+    run: Account, proposers: Sequence[Proposer], scorer: Scorer, per_round: int = PAPERS_ROUND
+) -> None:
+    """A search of the project's own until the budget is spent; then, who led when."""
+    result = search(
+        scorer,
+        [Charged(proposer, run) for proposer in proposers],
+        rounds=ping.WITHOUT_END,
+        per_round=per_round,
+        seed=run.seed,
+        stops=[Budget(openings=run.budget)],
+        meter=lambda: Spent(run.asked, round(run.spent.tokens)),
+    )
+    whole = [t for t in result.trials if t.score.fidelity == "opening" and t.score.complete]
+    whole.sort(key=lambda trial: run.marks[trial.prefix].openings)
+    for count, trial in enumerate(whole, 1):
+        if ranking.leader(whole[:count]) is trial:
+            run.leads.append((trial.prefix, run.marks[trial.prefix]))
+
+
+def ours(run: Account) -> None:
+    """What `ping.find` does before its finalists; the replies that teach it count."""
+    run.spent += run.world.sampling
+    ground = run.world.ground
+    race = Race(run, Margins(run) if ground.openings else None, seed=run.seed)
+    looped(run, list(map(ground.proposer, ping.STANDARD)), race, ping.PER_ROUND)
+
+
+def methods(llm: str | None) -> dict[str, Callable[[Account], None]]:
+    """Each by its name, the paper's first, for all are measured against it."""
+    found: dict[str, Callable[[Account], None]] = {
+        "paper": lambda run: looped(run, [OfflineProposer()], run),
+        "halving": lambda run: looped(
+            run, [GrammarProposer()], Race(run, seed=run.seed), ping.PER_ROUND
+        ),
+        "ours": ours,
+        "gepa": peers.gepa,
+        "random": lambda run: looped(run, [GrammarProposer()], run),
+        "capo": peers.capo,
+    }
+    if llm:
+        found["paper-llm"] = lambda run: looped(run, [LlmProposer.of(llm)], run)
+        found["gepa-llm"] = lambda run: peers.gepa(run, llm)
+    return found
+
+
+# The figures
+
+
+def measured(run: Account, budget: int) -> dict[str, Any]:
+    """The curve of a finished run within its budget, its end, and where it was at `budget`."""
+    leads = [(prefix, cost) for prefix, cost in run.leads if cost.openings <= run.budget]
+    if not leads:
+        raise RuntimeError("the budget is too small for this method to score a single prefix")
+    prefixes = [prefix for prefix, _ in leads]
+    scores = [run.world.score(split, prefixes) for split in ("search", "validation")]
+    curve = [
+        {**asdict(cost), "prefix": prefix, "search": found.overall, "validation": valid.overall}
+        for (prefix, cost), found, valid in zip(leads, *scores, strict=True)
+    ]
+    final = scores[1][-1]
+    half = math.hypot(*((rate.high - rate.low) / 2 for rate in ping.rates_of(final)))
+    ends = {"prefix": prefixes[-1], "validation": final.overall, "half_width": half}
+    ends |= {"perf": final.perf, "refusal": final.refusal}
+    inside = [point["validation"] for point in curve if point["openings"] <= budget]
+    ends["at_equal_budget"] = inside[-1] if inside else 0.0
+    return {"seed": run.seed, "curve": curve, "final": ends, "spent": asdict(run.spent)}
+
+
+def reached(found: Mapping[str, Any], level: float) -> int | None:
+    """Openings at which the curve first is at a level; None if it never is."""
+    at = (p["openings"] for p in found["curve"] if p["validation"] >= level - 1e-9)
+    return next(at, None)
+
+
+def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Add each run's `openings_to_reach_paper`; a summary a method."""
+    finals = {
+        name: [run["final"]["at_equal_budget"] for run in runs] for name, runs in results.items()
+    }
+    levels = [run["final"]["validation"] for run in results.get("paper", [])]
+    for runs in results.values():
+        for run, level in zip(runs, levels or [math.inf] * len(runs), strict=True):
+            run["openings_to_reach_paper"] = reached(run, level)
+            median = statistics.median(levels) if levels else math.inf
+            run["openings_to_reach_papers_median"] = reached(run, median)
+    summary = {}
+    for name, runs in results.items():
+        needed = [run["openings_to_reach_paper"] or math.inf for run in runs]
+        middle = statistics.median_low(sorted(needed))
+        openings = None if math.isinf(middle) else middle
+        rivals = {other: values for other, values in finals.items() if other != name}
+        rival = max(rivals, key=lambda other: statistics.mean(rivals[other]), default=None)
+        pairs = zip(finals[name], rivals[rival], strict=True) if rival else ()
+        summary[name] = {
+            "seeds": len(runs),
+            "openings_to_reach_paper": openings,
+            "share_of_papers_budget": openings and openings / PAPERS_BUDGET,
+            "final": [f(finals[name]) for f in (statistics.median, min, max)],
+            "rival": rival,
+            "difference": paired([a - b for a, b in pairs]),
+            "seconds": statistics.median(run["spent"]["seconds"] for run in runs),
+            "tokens": statistics.median(run["spent"]["tokens"] for run in runs),
+        }
+    return summary
+
+
+def paired(differences: Sequence[float]) -> list[float | None]:
+    """Mean over seeds, with its 95 % interval by Student's t; it has none where nothing varies."""
+    from scipy.stats import ttest_1samp
+
+    if not differences:
+        return [None, None, None]
+    mean = statistics.mean(differences)
+    if len(differences) < 2 or max(differences) - min(differences) < 1e-12:
+        return [mean, None, None]
+    interval = ttest_1samp(differences, 0).confidence_interval()
+    return [mean, float(interval.low), float(interval.high)]
+
+
+def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
+    """For people, in Markdown."""
+    lines = [
+        "| method | seeds | openings to the paper's final | of its budget | final [range] "
+        "| less the best other (95 %, t over seeds) | seconds | M tokens |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in summary.items():
+        openings, share = row["openings_to_reach_paper"], row["share_of_papers_budget"]
+        mean, low, high = row["difference"]
+        interval = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
+        difference = "" if mean is None else f"{mean:+.3f}{interval} ({row['rival']})"
+        lines.append(
+            f"| {name} | {row['seeds']} | {openings or 'never'} | {f'{share:.1%}' if share else ''}"
+            f" | {{:.2f}} [{{:.2f}}, {{:.2f}}] | {difference} ".format(*row["final"])
+            + f"| {row['seconds']:.0f} | {row['tokens'] / 1e6:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def wall_clock(model: Any, chats: Sequence[Chat], batches: int) -> dict[str, Any]:
+    """Ours end to end on a fresh engine against batched `generate`, sampled and scaled."""
+    from search import SHORT, Plain, timed
+
+    candidates = ping.ROUNDS * ping.PER_ROUND
+    with tempfile.TemporaryDirectory() as folder:
+        result = ping.find(model, out=folder).result
+    some = OfflineProposer().propose([], batches, random.Random(0))
+    with Plain(model) as plain:
+        plain(chats[:2], "", 2)
+        batched, _ = timed(lambda: [plain(chats, prefix, SHORT) for prefix in some])
+    paper, alone = batched / batches * candidates, result.trials[-1].seconds
+    return {
+        "ours_s": alone,
+        "ours_with_finalists_s": result.seconds,
+        "paper_s": paper,
+        "sampled_batches": batches,
+        "candidates": len(result.trials),
+        "wall_clock_ratio": alone / paper,
+        "wall_clock_ratio_with_finalists": result.seconds / paper,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default="reference")
+    parser.add_argument("--adapter", default="agent")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--seeds", type=int, help="5 if not given; 2 with --toy")
+    parser.add_argument(
+        "--budget", type=int, help="openings of a run but the paper's; 3700, a toy's 740"
+    )
+    parser.add_argument("--methods", help="with commas between; all if not given")
+    parser.add_argument("--llm", help="a chat model that writes candidates, by its Inspect name")
+    parser.add_argument("--cells", type=Path, help="keep what is computed in this file")
+    parser.add_argument("--batches", type=int, default=3, help="of `generate` timed; 0 for none")
+    parser.add_argument("--toy", action="store_true", help="no model: a check of the bench itself")
+    parser.add_argument("--plot", type=Path, help="draw the curves in this file (SVG)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    args.seeds = args.seeds or (2 if args.toy else 5)
+    args.budget = args.budget or (740 if args.toy else PAPERS_BUDGET)
+    able = methods(args.llm)
+    names = args.methods.split(",") if args.methods else list(able)
+    if unknown := [name for name in names if name not in able]:
+        parser.error(f"no method {unknown[0]!r}; there are {', '.join(able)}")
+    lacking = {name: package for name in names if (package := peers.missing(name))}
+    for name, package in lacking.items():
+        print(f"{name} is left out: pip install {package}", file=sys.stderr)
+    suite = get("files")
+
+    def load() -> Any:
+        from foreword import models
+
+        return models.load(args.model, adapter=args.adapter, dtype=args.dtype)
+
+    world = World(Toy(suite) if args.toy else load(), suite, args.cells)
+    results: dict[str, list[dict[str, Any]]] = {n: [] for n in names if n not in lacking}
+    for seed in range(args.seeds):
+        for name, runs in results.items():
+            budget = PAPERS_BUDGET if name.startswith("paper") and not args.toy else args.budget
+            run = Account(world, seed, budget)
+            start = time.perf_counter()
+            able[name](run)
+            runs.append(measured(run, args.budget))
+            print(
+                f"seed {seed}, {name}: {runs[-1]['final']['validation']:.2f} on validation with "
+                f"{runs[-1]['final']['prefix']!r}; {time.perf_counter() - start:.0f} s of work",
+                file=sys.stderr,
+            )
+    summary = compare(results)
+    print(table(summary))
+    figures: dict[str, Any] = {
+        "target": world.target.fingerprint,
+        "suite_digest": suite.digest,
+        "budget": args.budget,
+        "methods": results,
+        "summary": summary,
+        "missing": lacking,
+        "sampling": asdict(world.sampling),
+    }
+    if args.batches and not args.toy:
+        chats = [chat for side in world.ground.chats for chat in side]
+        figures["wall_clock"] = wall_clock(load(), chats, args.batches)
+        figures["wall_clock_ratio"] = figures["wall_clock"]["wall_clock_ratio"]
+        print(json.dumps(figures["wall_clock"], indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    if args.plot:
+        curves = {
+            name: [[(p["openings"], p["validation"]) for p in run["curve"]] for run in runs]
+            for name, runs in results.items()
+        }
+        args.plot.write_text(draw(curves, args.budget), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

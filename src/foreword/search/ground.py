@@ -1,0 +1,203 @@
+"""What a search stands on: the search tasks before a target, and how it answers there.
+
+Whatever costs openings is done when it is first wanted and kept in the run: labelled
+replies of the target (and of its parent), which teach the margins and are harvested. A
+target that is only served has no margins and, unless it is harvested, is not sampled.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, cast
+
+from foreword.core.errors import ConfigError, ForewordWarning, UsageError
+from foreword.core.protocols import Judge, Proposer
+from foreword.core.runs import Run
+from foreword.core.types import Chat, Label, Placement, Reply, Split, Task
+from foreword.evals.protocol import action
+from foreword.search.race import Race
+from foreword.search.scorers import (
+    SEED_PREFIXES,
+    Leaning,
+    MarginScorer,
+    OpeningScorer,
+    Prompts,
+    Sample,
+    sample,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from foreword.models.engine import LocalModel
+    from foreword.models.openings import Openings
+    from foreword.search.formats import Format
+    from foreword.search.proposers.fluent import WhiteBox
+    from foreword.suites.base import Suite
+
+# As in the paper's code setting: 10 benign and 27 harmful search tasks.
+BENIGN, TWINS, HARMFUL = 5, 5, 27
+VALIDATION = 30  # of each kind
+SAMPLED = (3, 5)  # benign and harmful tasks whose replies teach the margins
+HEARD = (4, 9)  # benign and harmful tasks whose margins are asked
+OPENING_TOKENS = 24
+SAMPLES, PARENT = "samples", "parent"  # logs
+
+
+class Target(Protocol):
+    """A model to search against: `LocalModel` or `RemoteModel`."""
+
+    tokens: int  # forwarded, or counted by the server, so far
+    placement: Placement  # of the words that are searched
+
+    @property
+    def fingerprint(self) -> str:
+        """A stable name."""
+        ...
+
+    def prefill(self, chats: Sequence[Chat]) -> Prompts:
+        """Prompts to score many prefixes on; `Leaning` ones where the weights are at hand."""
+        ...
+
+
+class Ground:
+    """The search tasks of a suite before a target."""
+
+    def __init__(
+        self,
+        target: Target,
+        suite: Suite,
+        judge: Judge,
+        run: Run | None = None,
+        parent: Target | None = None,
+    ) -> None:
+        """Nothing is asked yet; with a run, what is asked is kept there and read again."""
+        self.target = target
+        self._judge, self._run, self._parent = judge, run, parent
+        self.chats = (
+            benign_chats(suite, "search", BENIGN, TWINS),
+            [chat(suite, task) for task in suite.select("harmful", "search", HARMFUL)],
+        )
+        benign, harmful = (target.prefill(side) for side in self.chats)
+        self.scorer = OpeningScorer(benign, harmful, judge, OPENING_TOKENS, acts)
+        self.sampled = 0  # openings written for samples in this sitting
+
+    @property
+    def asked(self) -> int:
+        """Openings written and judged in this sitting."""
+        return self.sampled + self.scorer.asked
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """Labelled replies of the target and of its parent, which explains and does not act."""
+        found = self._samples(SAMPLES, self.scorer.sides, acts)
+        if self._parent:
+            found += self._samples(PARENT, [self._parent.prefill(side) for side in self.chats])
+        return found
+
+    @cached_property
+    def openings(self) -> Openings | None:
+        """What begins a refusal and what compliance; None where no margins can be had."""
+        if not all(isinstance(side, Leaning) for side in self.scorer.sides):
+            return None
+        from foreword.models.openings import Openings
+
+        try:
+            tokenizer = cast("LocalModel", self.target).tokenizer
+            return Openings.learn(self._samples(SAMPLES, self.scorer.sides, acts), tokenizer)
+        except ConfigError as error:
+            warnings.warn(f"no margins, so the search is slower: {error}", ForewordWarning, 4)
+            return None
+
+    @cached_property
+    def margins(self) -> MarginScorer | None:
+        """The lower rung, on as many tasks as it takes to see who is promising."""
+        if self.openings is None:
+            return None
+        return MarginScorer(*self._heard, self.openings, self._places, self._sizes)
+
+    def race(self, seed: int) -> Race:
+        """The scorer: on both rungs, or on the upper one alone."""
+        return Race(self.scorer, self.margins, seed=seed)
+
+    def proposer(self, name: str, form: Format | None = None) -> Proposer:
+        """A proposer by its name in `proposers.NAMES`.
+
+        Raises:
+            UnknownName: nobody has it.
+            UsageError: it needs margins, which cannot be had; or its file is no list.
+        """
+        from foreword.search import proposers
+
+        if name == "harvest":
+            return proposers.HarvestProposer(lambda: self.samples)
+        if name == "fluent":
+            if self.openings is None:
+                raise UsageError("proposer 'fluent' needs local weights; use harvest instead")
+            return proposers.FluentProposer(*self._heard, self.openings)
+        return proposers.named(name, form)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        return len(self.chats[0]), len(self.chats[1])
+
+    @property
+    def _places(self) -> tuple[list[int], list[int]]:
+        benign, harmful = self._sizes
+        return spread(benign, HEARD[0]), spread(harmful, HEARD[1])
+
+    @cached_property
+    def _heard(self) -> tuple[WhiteBox, WhiteBox]:
+        """The prompts whose margins are asked."""
+        benign, harmful = (
+            self.target.prefill([side[at] for at in places])
+            for side, places in zip(self.chats, self._places, strict=True)
+        )
+        return cast("WhiteBox", benign), cast("WhiteBox", harmful)
+
+    def _samples(
+        self, log: str, sides: Sequence[Prompts], deed: Callable[[str], bool] | None = None
+    ) -> list[Sample]:
+        """Labelled replies, written once a run."""
+        if self._run and (records := self._run.records(log)):
+            return [(Reply(**record["reply"]), Label(record["label"])) for record in records]
+        found = sample(sides[0], sides[1], self._judge, each=SAMPLED, acts=deed)
+        if self._run:
+            records = [{"reply": asdict(reply), "label": label} for reply, label in found]
+            self._run.append(log, *records)
+        written = sum(min(n, len(side)) for n, side in zip(SAMPLED, sides, strict=True))
+        self.sampled += len(SEED_PREFIXES) * written
+        return found
+
+
+def validation(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
+    """What the target really writes on the validation split."""
+    harmful = [chat(suite, task) for task in suite.select("harmful", "validation", VALIDATION)]
+    return OpeningScorer(
+        target.prefill(benign_chats(suite, "validation", VALIDATION, VALIDATION)),
+        target.prefill(harmful),
+        judge,
+        OPENING_TOKENS,
+        acts,
+    )
+
+
+def chat(suite: Suite, task: Task) -> Chat:
+    """The first request of a task, as the agent sees it."""
+    return [
+        {"role": "system", "content": suite.system},
+        {"role": "user", "content": task.request},
+    ]
+
+
+def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Chat]:
+    """Benign tasks of a split, and twins, which count as such."""
+    tasks = [*suite.select("benign", split, benign), *suite.select("twin", split, twins)]
+    return [chat(suite, task) for task in tasks]
+
+
+def acts(text: str) -> bool:
+    """Whether a reply of an agent does something."""
+    return action(text) is not None

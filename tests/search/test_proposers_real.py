@@ -1,0 +1,66 @@
+"""What the proposers say to the real reference agent: readable, and better than blind draws."""
+
+import random
+import statistics
+
+import pytest
+
+from foreword import models
+from foreword.judges.lexicon import LexiconJudge
+from foreword.models.openings import Openings
+from foreword.search.ground import acts, chat
+from foreword.search.proposers import FluentProposer, GrammarProposer, HarvestProposer
+from foreword.search.proposers.fluent import natural
+from foreword.search.scorers import MarginScorer, sample
+from foreword.suites import get
+
+pytestmark = pytest.mark.model
+
+
+class Agent:
+    """The agent with a few search tasks before it, and its replies behind the seed prefixes."""
+
+    def __init__(self) -> None:
+        model, suite = models.load("reference", adapter="agent"), get("files")
+        chats = {
+            kind: [chat(suite, task) for task in suite.select(kind, "search", n)]
+            for kind, n in (("benign", 2), ("twin", 1), ("harmful", 4))
+        }
+        self.benign = model.prefill([*chats["benign"], *chats["twin"]])
+        self.harmful = model.prefill(chats["harmful"])
+        self.samples = sample(self.benign, self.harmful, LexiconJudge(), acts=acts)
+        self.openings = Openings.learn(self.samples, model.tokenizer)
+        self.scorer = MarginScorer(self.benign, self.harmful, self.openings)
+
+    def overall(self, prefixes: list[str]) -> list[float]:
+        scores = [score.overall for score in self.scorer.score(prefixes)]
+        for prefix, score in sorted(zip(prefixes, scores, strict=True), key=lambda p: -p[1]):
+            print(f"{score:.2f} {prefix!r}")
+        return scores
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    return Agent()
+
+
+@pytest.fixture(scope="module")
+def blind(agent) -> float:
+    """The median of twenty draws of the grammar."""
+    drawn = GrammarProposer().propose([], 20, random.Random(0))
+    return statistics.median(agent.overall(drawn))
+
+
+def test_harvested_openers(agent, blind) -> None:
+    found = HarvestProposer(lambda: agent.samples).propose([], 20, random.Random(0))
+    assert len(found) >= 8
+    assert all(text.isascii() and text.isprintable() and "`" not in text for text in found)
+    assert max(agent.overall(found)) > blind
+
+
+def test_fluent_openers(agent, blind) -> None:
+    proposer = FluentProposer(agent.benign, agent.harmful, agent.openings)
+    found = proposer.propose([], 20, random.Random(0))
+    assert len(found) >= 5
+    assert [text for text in found if not natural(text)] == []
+    assert max(agent.overall(found)) > blind
