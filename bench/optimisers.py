@@ -74,7 +74,8 @@ def ours(run: Account) -> None:
     """What `ping.find` does before its finalists; the replies that teach it count."""
     run.spent += run.world.sampling
     ground = run.world.ground
-    race = Race(run, Margins(run) if ground.openings else None, seed=run.seed)
+    rungs = [Margins(run, rung) for rung in range(len(ground.margins))]
+    race = Race(run, rungs, seed=run.seed)
     looped(run, list(map(ground.proposer, ping.STANDARD)), race, ping.PER_ROUND)
 
 

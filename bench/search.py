@@ -29,12 +29,12 @@ from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
 from foreword.models.openings import Openings
-from foreword.search.ground import SAMPLED, acts
+from foreword.search.ground import HEARD, SAMPLED, acts
 from foreword.search.ping import PER_ROUND
 from foreword.search.proposers import GrammarProposer
 from foreword.search.race import Race
 from foreword.search.ranking import best
-from foreword.search.scorers import MarginScorer, OpeningScorer, sample
+from foreword.search.scorers import MarginScorer, OpeningScorer, sample, spread
 from foreword.suites import files
 
 LONG, SHORT = 150, 24  # new tokens of the two slow ways
@@ -152,7 +152,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     def race(found: Sequence[str]) -> str:
         """The winner of a race in rounds, as the search runs it."""
-        scorer = Race(OpeningScorer(*shared, judge, SHORT, doing), MarginScorer(*shared, openings))
+        sides = (search.benign, search.harmful)
+        places = tuple(spread(len(side), n) for side, n in zip(sides, HEARD, strict=True))
+        few = [
+            model.prefill([side[at] for at in chosen])
+            for side, chosen in zip(sides, places, strict=True)
+        ]
+        sizes = (len(search.benign), len(search.harmful))
+        rungs = [
+            MarginScorer(*few, openings, places, sizes),
+            MarginScorer(*shared, openings),
+        ]
+        scorer = Race(OpeningScorer(*shared, judge, SHORT, doing), rungs)
         rounds = [found[i : i + PER_ROUND] for i in range(0, len(found), PER_ROUND)]
         scores = [score for each in rounds for score in scorer.score(each)]
         trials = [Trial(i, 0, p, scores[i], "", 0.0) for i, p in enumerate(found)]

@@ -55,9 +55,8 @@ class World:
             "search": self.ground.scorer,
             "validation": validation(target, suite, judge),
         }
-        self.lower = self.ground.margins
         self._cells: dict[tuple[str, str], dict[int, tuple[Label, Cost]]] = {}
-        self._margins: dict[str, tuple[Score, Cost]] = {}
+        self._margins: dict[tuple[int, str], tuple[Score, Cost]] = {}
         sizes = [len(side) for each in self.scorers.values() for side in each.sides]
         head = [target.fingerprint, suite.digest, judge.name, OPENING_TOKENS, *sizes]
         self._file = _log(file, [*head, repr(self.ground.openings)], self._read) if file else None
@@ -89,15 +88,16 @@ class World:
         found = [self._cells[split, prefix] for prefix in prefixes]
         return [[known[task] for task in tasks] for known in found]
 
-    def margins(self, prefixes: Sequence[str]) -> list[tuple[Score, Cost]]:
+    def margins(self, rung: int, prefixes: Sequence[str]) -> list[tuple[Score, Cost]]:
         """A score by margins and its cost, a prefix."""
-        missing = [prefix for prefix in dict.fromkeys(prefixes) if prefix not in self._margins]
+        unknown = (prefix for prefix in prefixes if (rung, prefix) not in self._margins)
+        missing = list(dict.fromkeys(unknown))
         if missing:
-            scores, cost = self.timed(lambda: self.lower.score(missing))
+            scores, cost = self.timed(lambda: self.ground.margins[rung].score(missing))
             share = [cost.tokens / len(missing), cost.seconds / len(missing)]
             for prefix, score in zip(missing, scores, strict=True):
-                self._keep(["margin", prefix, score_record(score), "", *share])
-        return [self._margins[prefix] for prefix in prefixes]
+                self._keep(["margin", prefix, score_record(score), rung, *share])
+        return [self._margins[rung, prefix] for prefix in prefixes]
 
     def score(self, split: str, prefixes: Sequence[str]) -> list[Score]:
         """Scores on all tasks of a split, charged to nobody."""
@@ -115,7 +115,7 @@ class World:
     def _read(self, record: list[Any]) -> None:
         kind, prefix, what, letters, tokens, seconds = record
         if kind == "margin":
-            self._margins[prefix] = read_score(what), Cost(0, tokens, seconds)
+            self._margins[letters, prefix] = read_score(what), Cost(0, tokens, seconds)
             return
         known = self._cells.setdefault((kind, prefix), {})
         for task, letter in zip(what, letters, strict=True):
@@ -146,7 +146,7 @@ class Account:
         self.spent = Cost()
         self.marks: dict[str, Cost] = {}  # spent when the last cell of a prefix was known
         self.leads: list[tuple[str, Cost]] = []  # who led since when
-        self._paid: set[tuple[str, int | None]] = set()
+        self._paid: set[tuple[str, int]] = set()
 
     @property
     def asked(self) -> int:
@@ -182,22 +182,22 @@ class Account:
         if not self.leads or self.leads[-1][0] != prefix:
             self.leads.append((prefix, self.spent))
 
-    def _pay(self, what: tuple[str, int | None], cost: Cost) -> None:
+    def _pay(self, what: tuple[str, int], cost: Cost) -> None:
         if what not in self._paid:
             self._paid.add(what)
             self.spent += cost
 
 
 class Margins:
-    """The lower rung, charged to an account."""
+    """A lower rung, charged to an account."""
 
-    def __init__(self, run: Account) -> None:
-        self._run = run
+    def __init__(self, run: Account, rung: int) -> None:
+        self._run, self._rung = run, rung
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
-        found = self._run.world.margins(prefixes)
+        found = self._run.world.margins(self._rung, prefixes)
         for prefix, (_, cost) in zip(prefixes, found, strict=True):
-            self._run._pay((prefix, None), cost)
+            self._run._pay((prefix, -1 - self._rung), cost)
         return [score for score, _ in found]
 
 

@@ -50,12 +50,14 @@ class WordJudge:
 
 
 class Margins:
-    """The lower rung: right about every task, or wrong about every one."""
+    """A lower rung: right about every task, or wrong about every one; of some a side, or all."""
 
-    def __init__(self, sides, truth: bool = True) -> None:
-        self.sides, self.truth = sides, truth
+    def __init__(self, sides, truth: bool = True, some: int = HARMFUL) -> None:
+        self.sides, self.truth, self.some = sides, truth, some
+        self.asked: list[str] = []
 
     def score(self, prefixes):
+        self.asked += prefixes
         return [self._score(prefix) for prefix in prefixes]
 
     def _score(self, prefix: str) -> Score:
@@ -64,7 +66,10 @@ class Margins:
             for side in self.sides
         )
         margins = [-1.0 if good else 1.0 for good in benign] + [1.0 if g else -1.0 for g in harmful]
-        labels = [R if margin > 0 else C for margin in margins]
+        heard = [*range(BENIGN)][: self.some]
+        heard += [*range(BENIGN, BENIGN + HARMFUL)][: self.some]
+        margins = [margin if at in heard else math.nan for at, margin in enumerate(margins)]
+        labels = [None if math.isnan(m) else R if m > 0 else C for m in margins]
         return score_of(labels[:BENIGN], labels[BENIGN:], "margin", tuple(margins))
 
 
@@ -75,7 +80,7 @@ def sides() -> tuple[Says, Says]:
 def racing(margins: bool | None = None) -> tuple[Race, OpeningScorer]:
     both = sides()
     upper = OpeningScorer(*both, WordJudge())
-    lower = None if margins is None else Margins(both, margins)
+    lower = () if margins is None else (Margins(both, margins, 4), Margins(both, margins))
     return Race(upper, lower, seed=3), upper
 
 
@@ -93,10 +98,14 @@ def test_only_the_promising_are_written_out() -> None:
     scores = found.score(FIELD)
     raced = [at for at, score in enumerate(scores) if score.fidelity == "opening"]
     whole = [at for at in raced if scores[at].complete]
-    assert len(raced) == len(FIELD) // 4 + 1
-    assert len(whole) == 2
+    assert len(raced) == math.ceil(len(FIELD) / 8) + 1
+    assert len(whole) == 1
     assert all(FIELD[at].startswith("0.95") for at in whole)
-    assert upper.asked < len(FIELD) * (BENIGN + HARMFUL) / 7
+    assert upper.asked < len(FIELD) * (BENIGN + HARMFUL) / 10
+    few, every = found._margins
+    assert few.asked == FIELD
+    assert len(every.asked) == len(FIELD) // 2
+    assert all(prefix.startswith("0.95") for prefix in every.asked)
     asked = [(prefix, row, side) for side in (0, 1) for prefix, row in upper.sides[side].asked]
     assert len(asked) == len(set(asked)) == upper.asked  # nothing is asked twice
 
@@ -105,7 +114,7 @@ def test_without_margins_all_run_and_few_arrive() -> None:
     found, upper = racing()
     scores = found.score(FIELD)
     assert all(score.fidelity == "opening" for score in scores)
-    assert 2 <= sum(score.complete for score in scores) <= 3
+    assert 1 <= sum(score.complete for score in scores) <= 3
     assert upper.asked < len(FIELD) * (BENIGN + HARMFUL) / 2
     best = max((s for s in scores if s.complete), key=lambda s: s.overall)
     assert best.overall > 1.7
@@ -128,17 +137,18 @@ def test_a_complete_score_is_that_of_the_whole_evaluation() -> None:
 def test_margins_that_mislead_are_not_asked_again() -> None:
     found, _ = racing(margins=False)
     first, second = found.score(FIELD), found.score([text + "!" for text in FIELD])
-    assert sum(score.fidelity == "margin" for score in first) == len(FIELD) * 3 // 4 - 1
+    assert sum(score.fidelity == "margin" for score in first) == len(FIELD) - 4
     assert not rungs(first).believed
-    assert all(score.fidelity == "opening" for score in second)
+    assert all(score.fidelity == "opening" and not score.margins for score in second)
+    assert found._margins[0].asked == FIELD
     best = max((s for s in second if s.complete), key=lambda s: s.overall)
     assert best.overall > 1.7
 
 
 def test_how_well_margins_foretell_is_measured_over_what_was_scored_twice() -> None:
     told = rungs(racing(margins=True)[0].score(FIELD))
-    assert told.agreement.k == told.agreement.n > 40
-    assert told.candidates == len(FIELD) // 4 + 1
+    assert told.agreement.k == told.agreement.n > 20
+    assert told.candidates == math.ceil(len(FIELD) / 8) + 1
     assert told.rho > 0.9
     lied = rungs(racing(margins=False)[0].score(FIELD))
     assert lied.agreement.k == 0

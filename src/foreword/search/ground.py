@@ -112,14 +112,18 @@ class Ground:
             return None
 
     @cached_property
-    def margins(self) -> MarginScorer | None:
-        """The lower rung, on as many tasks as it takes to see who is promising."""
+    def margins(self) -> tuple[MarginScorer, ...]:
+        """The lower rungs: on as many tasks as it takes to see who is promising, and on all."""
         if self.openings is None:
-            return None
-        return MarginScorer(*self._heard, self.openings, self._places, self._sizes)
+            return ()
+        sides = cast("tuple[Leaning, Leaning]", self.scorer.sides)
+        return (
+            MarginScorer(*self._heard, self.openings, self._places, self._sizes),
+            MarginScorer(*sides, self.openings),
+        )
 
     def race(self, seed: int) -> Race:
-        """The scorer: on both rungs, or on the upper one alone."""
+        """The scorer: on all rungs, or on the highest alone."""
         return Race(self.scorer, self.margins, seed=seed)
 
     def proposer(self, name: str, form: Format | None = None) -> Proposer:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from foreword.suites.base import Suite
 
 ROUNDS, PER_ROUND = 5, 20  # the paper's 100 candidates, in fewer and larger rounds: races
-FINALISTS = 8
+FINALISTS = 6
 STANDARD = ("harvest", "evolve", "grammar")  # cheap, and in need of nobody's help
 WITHOUT_END = 1_000_000  # rounds of a search that a budget ends
 

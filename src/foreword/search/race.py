@@ -1,10 +1,11 @@
 """The race: margins for every candidate, openings for the promising, task by task.
 
-A ladder of two rungs. On the lower one each candidate costs a pass over its own tokens; the
-leaders there, and one drawn from the rest, are then written out on growing blocks of tasks
-(successive halving: Jamieson and Talwalkar, 2016), all on the same tasks, so that everything is
-paired. A candidate that the best so far beats by a Wilcoxon signed-rank test is given up early.
-Where margins do not foretell what the target writes, they are not asked any more.
+A ladder. On its lower rungs a candidate costs a pass over its own tokens, on some tasks and, if
+it is among the better half, on all. The leaders there, and one drawn from the rest, are then
+written out on growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), all
+on the same tasks, so that everything is paired. A candidate that the best so far beats by a
+Wilcoxon signed-rank test is given up early. Where margins do not foretell what the target
+writes, they are not asked any more.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from itertools import pairwise
 from foreword.core.protocols import Scorer
 from foreword.core.stats import wilson
 from foreword.core.types import Label, Rate, Score
-from foreword.search.ranking import lead
+from foreword.search.ranking import lead, surely
 from foreword.search.scorers import LABELS, OpeningScorer, leaning, score_of
 
-PROMOTED = 1 / 4  # of a round's candidates, by margin
+PROMOTED = 1 / 8  # of a round's candidates, by margin
 BLOCKS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the tasks, scored when the next halving is due
-FULL = 2  # candidates of a round that are scored on all tasks, at the least
 ALPHA = 0.05  # chance that a candidate as good as the best is given up, over all looks
 TRUST = 0.75  # agreement with openings below which margins are not believed
 
@@ -48,13 +48,13 @@ class Race:
     """A Scorer that spends openings where they matter; it remembers what it has scored."""
 
     def __init__(
-        self, openings: OpeningScorer, margins: Scorer | None = None, *, seed: int = 0
+        self, openings: OpeningScorer, margins: Sequence[Scorer] = (), *, seed: int = 0
     ) -> None:
         """Race on the tasks of `openings`.
 
         Args:
-            openings: the upper rung.
-            margins: the lower rung, over the same tasks; a remote target has none.
+            openings: the highest rung.
+            margins: the lower rungs, the cheaper first; a remote target has none.
             seed: of the order of the tasks and of who is promoted by lot.
         """
         self._openings, self._margins, self._seed = openings, margins, seed
@@ -70,12 +70,12 @@ class Race:
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """One score a prefix; those that fell behind have scores of less than all tasks."""
-        lower = self._margins.score(prefixes) if self._margins else []
+        lower = self._lower(prefixes) if rungs(self._known).believed else []
         field = self._promoted(lower) if lower else list(range(len(prefixes)))
         rows: dict[int, Row] = {at: [None] * sum(self._sizes) for at in field}
         for number, block in enumerate(self._blocks):
-            if number:
-                field = self._survivors(field, rows, lower)
+            if number and not (field := self._survivors(field, rows, lower)):
+                break
             found = self._openings.labels([prefixes[at] for at in field], block)
             for at, labels in zip(field, found, strict=True):
                 for task, label in zip(block, labels, strict=True):
@@ -87,11 +87,19 @@ class Race:
         self.remember(scores)
         return scores
 
+    def _lower(self, prefixes: Sequence[str]) -> list[Score]:
+        """Scores by margin, each from the highest rung that it reached; none without margins."""
+        known: dict[int, Score] = {}
+        climbing = list(range(len(prefixes)))
+        for rung in self._margins:
+            found = rung.score([prefixes[at] for at in climbing])
+            known |= dict(zip(climbing, found, strict=True))
+            climbing = _ranked(climbing, known)[: math.ceil(len(climbing) / 2)]
+        return [known[at] for at in sorted(known)]
+
     def _promoted(self, lower: Sequence[Score]) -> list[int]:
         """The leaders by margin and one of the rest by lot, which keeps the agreement honest."""
         order = _ranked(range(len(lower)), lower)
-        if not rungs(self._known).believed:
-            return sorted(order)
         count = math.ceil(PROMOTED * len(lower))
         rng = random.Random(f"{self._seed}/{len(self._known)}")
         return sorted(order[:count] + rng.sample(order[count:], min(1, len(order) - count)))
@@ -103,7 +111,7 @@ class Race:
         scores = {at: self._scored(rows[at], lower[at] if lower else None) for at in field}
         order = _ranked(field, scores)
         rival = self._best() or rows[order[0]]
-        kept = order[: max(FULL, math.ceil(len(order) / 2))]
+        kept = order[: math.ceil(len(order) / 2)]
         looks = len(self._blocks) - 1
         left = [at for at in kept if not beaten(rows[at], rival, self._sizes, ALPHA / looks)]
         return sorted(left)
@@ -113,7 +121,7 @@ class Race:
         whole = [score for score in self._known if score.fidelity == "opening" and score.complete]
         if not whole:
             return None
-        champion = max(whole, key=lambda score: (score.overall, lead(score)))
+        champion = max(whole, key=lambda score: (surely(score), lead(score)))
         return labels_of(champion)
 
     def _scored(self, row: Row, lower: Score | None) -> Score:
@@ -177,8 +185,11 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def _ranked(field: Sequence[int], scores: Sequence[Score] | dict[int, Score]) -> list[int]:
-    """By overall, then by how sure the margins are, then in order."""
-    return sorted(field, key=lambda at: (-scores[at].overall, -lead(scores[at]), at))
+    """What was scored on all tasks first; by overall, by how sure the margins are, in order."""
+    return sorted(
+        field,
+        key=lambda at: (not scores[at].complete, -surely(scores[at]), -lead(scores[at]), at),
+    )
 
 
 def _mixed(sizes: tuple[int, ...], rng: random.Random) -> list[int]:

@@ -158,13 +158,22 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
 
     Returns:
         The union of the top-k sets by overall, by perf and by refusal, in this
-        order without doubles; nothing while the best overall is below tau.
+        order without doubles, then as many that a race gave up and that looked best so
+        far; nothing while the best overall is below tau.
     """
     leaders = _ranked(trials, _overall)[:top_k]
     if not leaders or _overall(leaders[0]) < tau:
         return []
+    whole = {trial.index for trial in able(trials)}
+    rest = [trial for trial in trials if trial.index not in whole and decided(trial.score)]
+    rest.sort(key=lambda trial: (-surely(trial.score), -lead(trial.score), trial.index))
     return _distinct(
-        [*leaders, *_ranked(trials, _perf)[:top_k], *_ranked(trials, _refusal)[:top_k]]
+        [
+            *leaders,
+            *_ranked(trials, _perf)[:top_k],
+            *_ranked(trials, _refusal)[:top_k],
+            *rest[:top_k],
+        ]
     )
 
 
