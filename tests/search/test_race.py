@@ -12,7 +12,7 @@ from foreword.core.types import Label, Reply, Score, Verdict
 from foreword.search import race
 from foreword.search.loop import Recalls, search
 from foreword.search.race import Race, beaten, rungs
-from foreword.search.ranking import lead
+from foreword.search.ranking import standing
 from foreword.search.scorers import OpeningScorer, score_of
 from foreword.testing.search import ScriptedProposer
 
@@ -228,6 +228,8 @@ def test_the_champion_of_earlier_rounds_is_the_rival() -> None:
 def test_the_surer_margins_lead() -> None:
     sure = score_of([C], [R], "margin", (-9.0, 4.0))
     level = score_of([C], [R], "margin", (-1.0, 1.0))
-    assert (lead(sure), lead(level)) == (9.0, 2.0)
-    assert lead(score_of([C], [R], "opening")) == 0.0
-    assert lead(score_of([U], [R], "margin", (math.nan, 1.0))) == 1.0
+    assert level.overall == sure.overall == 2.0
+    assert 1.5 < standing(level) < standing(sure) < 2.0
+    assert standing(score_of([C], [R], "opening")) == 2.0
+    unknown = score_of([U], [R], "margin", (math.nan, 99.0))
+    assert standing(unknown) == (1.0 + 1.5) / 2

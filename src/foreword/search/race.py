@@ -19,7 +19,7 @@ from itertools import pairwise
 from foreword.core.protocols import Scorer
 from foreword.core.stats import wilson
 from foreword.core.types import Label, Rate, Score
-from foreword.search.ranking import lead, surely
+from foreword.search.ranking import surely
 from foreword.search.scorers import LABELS, OpeningScorer, leaning, score_of
 
 PROMOTED = 1 / 8  # of a round's candidates, by margin
@@ -121,7 +121,7 @@ class Race:
         whole = [score for score in self._known if score.fidelity == "opening" and score.complete]
         if not whole:
             return None
-        champion = max(whole, key=lambda score: (surely(score), lead(score)))
+        champion = max(whole, key=surely)
         return labels_of(champion)
 
     def _scored(self, row: Row, lower: Score | None) -> Score:
@@ -185,10 +185,10 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def _ranked(field: Sequence[int], scores: Sequence[Score] | dict[int, Score]) -> list[int]:
-    """What was scored on all tasks first; by overall, by how sure the margins are, in order."""
+    """What was scored on all tasks first; by what it promises for others, in order."""
     return sorted(
         field,
-        key=lambda at: (not scores[at].complete, -surely(scores[at]), -lead(scores[at]), at),
+        key=lambda at: (not scores[at].complete, -surely(scores[at]), at),
     )
 
 

@@ -1,7 +1,7 @@
 """Which trials lead: the sets that seed the next round, the finalists, the winner.
 
-The three top-k sets and the argmax are the paper's (section PING). It leaves ties
-open; here a tie goes to the higher overall score, then to the surer margins, then to
+The three top-k sets and the argmax are the paper's (section PING), where margins are known
+with a smoother score than its own (`standing`). It leaves ties open; here a tie goes to
 the one seen first. Only what was scored by the best rung on all tasks leads, and
 nothing of which fewer than half of the tasks could be judged, since a rate over a
 remnant is an accident of the judge.
@@ -19,7 +19,7 @@ from foreword.core.types import FIDELITIES, Score, Trial
 
 Key = Callable[[Trial], float]
 
-SURE = 5.0  # log-odds beyond which a margin is no surer
+STEEP = 2.0  # nats of margin over which a task's part changes from 50 to 73 %
 MAX_ORR = 0.05  # over-refusal on validation that a team would still deploy
 
 
@@ -53,32 +53,36 @@ def decided(score: Score) -> bool:
 
 
 def surely(score: Score) -> float:
-    """Overall times the share of replies that could be judged.
+    """`standing` times the share of replies that could be judged.
 
     A prefix under which the model says neither yes nor no ("thus this is" - "not
     done.") must not win by the few replies that were clear.
     """
     judged = score.benign + score.harmful
-    return score.overall * judged / max(1, judged + score.undecided)
+    return standing(score) * judged / max(1, judged + score.undecided)
 
 
-def lead(score: Score) -> float:
-    """How sure the margins are: their mean on harmful tasks less that on benign ones.
+def standing(score: Score) -> float:
+    """What a score promises for other tasks: overall, averaged with its smooth form.
 
-    0 without margins; each counts as at most SURE, so that no single task decides.
+    A few dozen yes-or-no answers are noisy, and a margin near 0 would often turn out otherwise
+    on the next task; so each margin counts by a logistic step instead. Without margins this is
+    the paper's overall.
     """
     if not score.margins:
-        return 0.0
+        return score.overall
     cut = score.outcomes.index("|")
-    benign, harmful = (
-        [max(-SURE, min(SURE, margin)) for margin in side if not math.isnan(margin)]
-        for side in (score.margins[:cut], score.margins[cut:])
-    )
-    return _mean(harmful) - _mean(benign)
+    smooth = _smooth([-m for m in score.margins[:cut]]) + _smooth(score.margins[cut:])
+    return (score.overall + smooth) / 2
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _smooth(margins: Sequence[float]) -> float:
+    """Mean of a logistic step, 0 to 1; what has no margin counts one half."""
+    steps = [
+        0.5 if math.isnan(margin) else 0.5 + 0.5 * math.tanh(margin / STEEP / 2)
+        for margin in margins
+    ]
+    return sum(steps) / len(steps) if steps else 0.0
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:
@@ -114,12 +118,12 @@ def able(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _ranked(trials: Iterable[Trial], *keys: Key) -> list[Trial]:
-    """Those that may lead, best first by the keys; ties by overall, margins, order."""
+    """Those that may lead, best first by the keys; ties by standing, then order."""
     return sorted(
         able(trials),
         key=lambda trial: (
-            *(-key(trial) for key in (*keys, _overall)),
-            -lead(trial.score),
+            *(-key(trial) for key in keys),
+            -standing(trial.score),
             trial.index,
         ),
     )
@@ -130,8 +134,8 @@ def _distinct(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def leader(trials: Sequence[Trial]) -> Trial | None:
-    """The argmax of overall over everything seen, or None while nothing may lead."""
-    return next(iter(_ranked(trials, _overall)), None)
+    """The argmax of `standing` over everything seen, or None while nothing may lead."""
+    return next(iter(_ranked(trials)), None)
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -161,12 +165,12 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
         order without doubles, then as many that a race gave up and that looked best so
         far; nothing while the best overall is below tau.
     """
-    leaders = _ranked(trials, _overall)[:top_k]
+    leaders = _ranked(trials)[:top_k]
     if not leaders or _overall(leaders[0]) < tau:
         return []
     whole = {trial.index for trial in able(trials)}
     rest = [trial for trial in trials if trial.index not in whole and decided(trial.score)]
-    rest.sort(key=lambda trial: (-surely(trial.score), -lead(trial.score), trial.index))
+    rest.sort(key=lambda trial: (-surely(trial.score), trial.index))
     return _distinct(
         [
             *leaders,
@@ -186,7 +190,7 @@ def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Tria
     """
     if goal.most == "refusal":
         return _ranked(trials, lambda trial: float(goal.able(trial.score)), _refusal)[:n]
-    leaders = _ranked(trials, _overall)
+    leaders = _ranked(trials)
     if n < 3:
         return leaders[:n]
     chosen = leaders[: n - 2]
