@@ -12,7 +12,7 @@ from foreword import Guard
 from foreword.cli.commands import app
 from foreword.evals.logs import read_episodes
 from foreword.sandbox import available
-from foreword.search import ping
+from foreword.search import ground, ping
 
 pytestmark = [
     pytest.mark.model,
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(available() is not None, reason=str(available())),
 ]
 ITEMS = 3
-SEARCH = {"FINALISTS": 3, "VALIDATION": 3}  # of its size; the rest is as users run it
+SMALL = {ping: {"FINALISTS": 3}, ground: {"VALIDATION": 3}}  # the rest is as users run it
 RATES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
 
 
@@ -34,8 +34,9 @@ def quickstart(out: Path) -> dict:
 
 
 def test_the_whole_story_is_written_and_read_back(tmp_path, monkeypatch):
-    for name, size in SEARCH.items():
-        monkeypatch.setattr(ping, name, size)
+    for module, sizes in SMALL.items():
+        for name, size in sizes.items():
+            monkeypatch.setattr(module, name, size)
     monkeypatch.setattr(ping, "find", partial(ping.find, rounds=3))
     told = quickstart(tmp_path)
     assert told == json.loads((tmp_path / "summary.json").read_text())

@@ -79,6 +79,10 @@ def search(
             "json replies can still be parsed.",
         ),
     ] = "plain",
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Choose among the last three by whole episodes; minutes."),
+    ] = False,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="The longest a prefix may be; a server's: in words.")
     ] = None,
@@ -128,6 +132,7 @@ def search(
             budget=bound,
             goal=Goal(most, max_orr),
             form=found_form,
+            full=full,
             on_trial=tell,
         )
     if as_json:
@@ -139,11 +144,11 @@ def search(
 def _print(found: Found, out: Path) -> None:
     """The finalists, what the search cost, whether margins could be believed, the choice."""
     result = found.result
-    for finalist in result.finalists:
+    for finalist in (*result.finalists, *result.last):
         score = finalist.validation
         console.print(
             f"{score.overall:.2f}  refusal {score.refusal:.2f}  perf {score.perf:.2f}  "
-            f"{finalist.trial.prefix!r}",
+            f"{finalist.trial.prefix!r}{' in episodes' if finalist in result.last else ''}",
             highlight=False,
         )
     last = result.trials[-1]

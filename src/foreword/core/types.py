@@ -15,10 +15,10 @@ from typing import Literal, TypedDict
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["benign", "harmful", "twin"]
 Split = Literal["train", "search", "validation", "test"]
-Fidelity = Literal["margin", "opening"]  # the rungs of the search, the cheaper first
+Fidelity = Literal["margin", "opening", "episode"]  # the rungs of the search, the cheaper first
 Placement = Literal["prefix", "suffix"]
 
-FIDELITIES: tuple[Fidelity, ...] = ("margin", "opening")
+FIDELITIES: tuple[Fidelity, ...] = ("margin", "opening", "episode")
 KINDS: tuple[Kind, ...] = ("benign", "harmful", "twin")
 SPLITS: tuple[Split, ...] = ("train", "search", "validation", "test")
 

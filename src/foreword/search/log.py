@@ -17,7 +17,8 @@ from foreword.core.errors import RunError
 from foreword.core.runs import Run
 from foreword.core.types import Score, Spent, Trial
 
-ROUNDS, TRIALS, FINALISTS = "rounds", "trials", "finalists"
+ROUNDS, TRIALS = "rounds", "trials"
+FINALISTS, LAST = "finalists", "last"  # by openings, and the last few by whole episodes
 Proposed = tuple[str, list[str]]  # a proposer's name and what it wrote
 
 
@@ -77,11 +78,12 @@ class Log:
         self._run = run
         self._rounds: list[list[Proposed]] = []
         self._trials: list[tuple[Trial, str]] = []
-        self._validated: dict[str, Score] = {}
+        self._validated: dict[str, dict[str, Score]] = {FINALISTS: {}, LAST: {}}
         if run is not None:
             self._rounds = [found for found, _ in _parsed(run, ROUNDS, _read_round)]
             self._trials = list(_parsed(run, TRIALS, read_trial))
-            self._validated = dict(found for found, _ in _parsed(run, FINALISTS, _read_finalist))
+            for name, known in self._validated.items():
+                known.update(found for found, _ in _parsed(run, name, _read_finalist))
         last = self._trials[-1][0] if self._trials else None
         self.seconds = last.seconds if last else 0.0
         self.spent = last.spent if last else Spent()
@@ -115,13 +117,13 @@ class Log:
             TRIALS, *({**asdict(trial), "score": score_record(trial.score)} for trial in trials)
         )
 
-    def validation(self, prefix: str) -> Score | None:
-        """A finalist's validation score, if it was measured already."""
-        return self._validated.get(prefix)
+    def validation(self, name: str, prefix: str) -> Score | None:
+        """A finalist's validation score in a log, if it was measured already."""
+        return self._validated[name].get(prefix)
 
-    def add_validation(self, prefix: str, score: Score) -> None:
+    def add_validation(self, name: str, prefix: str, score: Score) -> None:
         """Keep a finalist's validation score."""
-        self._append(FINALISTS, {"prefix": prefix, "validation": score_record(score)})
+        self._append(name, {"prefix": prefix, "validation": score_record(score)})
 
     def _append(self, log: str, *records: Mapping[str, Any]) -> None:
         if self._run is not None:

@@ -21,11 +21,11 @@ from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
 from foreword.core.types import Score, Spent, Trial
 from foreword.search import ranking
-from foreword.search.log import Log, Proposed
+from foreword.search.log import FINALISTS, LAST, Log, Proposed
 from foreword.search.ranking import PAPERS, Finalist, Goal
 from foreword.search.stops import Stop
 
-TOGETHER = 4  # finalists scored in one batch; a killed search loses one
+TOGETHER, LAST_FEW = 4, 3  # finalists scored in one batch; a killed search loses one
 DRY = 3  # rounds without a usable proposal after which nobody is asked again
 
 
@@ -36,6 +36,7 @@ class Result:
     best: Trial  # the chosen finalist, or the argmax where nothing was validated
     trials: tuple[Trial, ...]  # everything scored, in order
     finalists: tuple[Finalist, ...]  # in order of search rank; empty without validation
+    last: tuple[Finalist, ...]  # the best of them again, by whole episodes, if that was asked for
     seconds: float  # wall clock, earlier sittings of a resumed search included
     stopped: str  # why no further round was scored
 
@@ -80,6 +81,7 @@ def search(
     fit: Callable[[str], str | None] = clean,
     finalists: Scorer | None = None,
     n_finalists: int = 5,
+    last: Scorer | None = None,
     goal: Goal = PAPERS,
     seconds: float = math.inf,
     meter: Callable[[], Spent] = Spent,
@@ -105,6 +107,7 @@ def search(
         fit: makes a candidate usable, or says that it cannot be (`formats.Format.fit`).
         finalists: measures on the validation split; without it the argmax wins.
         n_finalists: how many leaders are measured again.
+        last: measures the best three of them once more, at a higher fidelity.
         goal: what the chosen finalist is to be best at.
         seconds: after which no further finalists are measured, the first few excepted.
         meter: what this sitting has spent so far.
@@ -156,12 +159,21 @@ def search(
     if not trials:
         raise UsageError(f"{_names(proposers)} gave no usable prefix in {min(DRY, rounds)} rounds")
     if finalists is None:
-        return Result(ranking.best(trials), tuple(trials), (), clock() - start, stopped)
+        return Result(ranking.best(trials), tuple(trials), (), (), clock() - start, stopped)
     ranking.best(trials)  # raises before the validation split is spent on nothing
+
+    def in_time() -> bool:
+        return clock() - start < seconds
+
     leaders = ranking.finalists(trials, n_finalists, goal)
-    validated = _validate(log, finalists, leaders, on_finalist, lambda: clock() - start < seconds)
-    chosen = ranking.choose(validated, goal)
-    return Result(chosen.trial, tuple(trials), tuple(validated), clock() - start, stopped)
+    validated = _validate(log, FINALISTS, finalists, leaders, in_time, on_finalist)
+    few: list[Finalist] = []
+    if last:
+        best = [finalist.trial for finalist in ranking.ordered(validated, goal)[:LAST_FEW]]
+        few = _validate(log, LAST, last, best, in_time)
+    chosen = ranking.choose(few or validated, goal)
+    ends = tuple(trials), tuple(validated), tuple(few)
+    return Result(chosen.trial, *ends, clock() - start, stopped)
 
 
 def _names(proposers: Sequence[Proposer]) -> str:
@@ -204,10 +216,11 @@ def _field(
 
 def _validate(
     log: Log,
+    name: str,
     scorer: Scorer,
     trials: list[Trial],
-    on_finalist: Callable[[Finalist], None] | None,
     in_time: Callable[[], bool],
+    on_finalist: Callable[[Finalist], None] | None = None,
 ) -> list[Finalist]:
     """The finalists' scores, from the log if it has them.
 
@@ -218,14 +231,14 @@ def _validate(
     for at in range(0, len(trials), TOGETHER):
         group = trials[at : at + TOGETHER]
         prefixes = [trial.prefix for trial in group]
-        known = [log.validation(prefix) for prefix in prefixes]
+        known = [log.validation(name, prefix) for prefix in prefixes]
         if None in known and validated and not in_time():
             break
         found = scorer.score(prefixes) if None in known else []
         for i, trial in enumerate(group):
             score = known[i] or found[i]
             if known[i] is None:
-                log.add_validation(trial.prefix, score)
+                log.add_validation(name, trial.prefix, score)
             validated.append(Finalist(trial, score))
             if on_finalist:
                 on_finalist(validated[-1])

@@ -21,6 +21,7 @@ from foreword.core.runs import Run
 from foreword.core.stats import wilson
 from foreword.core.types import Rate, Score, Spent, Trial
 from foreword.search import ground
+from foreword.search.episodes import EpisodeScorer
 from foreword.search.ground import Target
 from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
@@ -64,6 +65,7 @@ def find(
     budget: Budget | None = None,
     goal: Goal = PAPERS,
     form: Format | None = None,
+    full: bool = False,
     on_trial: Callable[[Trial], None] | None = None,
     on_finalist: Callable[[Finalist], None] | None = None,
 ) -> Found:
@@ -85,6 +87,7 @@ def find(
         budget: the most it may cost.
         goal: what the prefix is to be best at.
         form: constraints on the prefix.
+        full: choose among the last three by whole episodes in the sandbox; takes minutes.
         on_trial: called after each scored candidate.
         on_finalist: called after each validated finalist.
 
@@ -120,6 +123,7 @@ def find(
         "budget": repr(budget),
         "goal": repr(goal),
         "form": repr(form),
+        "full": full,
         "tasks": [ground.BENIGN, ground.TWINS, ground.HARMFUL, ground.VALIDATION],
         "openings": [ground.OPENING_TOKENS, *ground.SAMPLED, *ground.HEARD],
         "finalists": FINALISTS,
@@ -143,6 +147,9 @@ def find(
             fit=_counted(form, target).fit if form else clean,
             n_finalists=FINALISTS,
             finalists=_Lazy(lambda: ground.validation(target, suite, judge)),
+            last=EpisodeScorer(target, suite, judge, run.path / "last", ground.VALIDATION)
+            if full
+            else None,
             goal=goal,
             seconds=(budget and budget.seconds) or float("inf"),
             meter=lambda: Spent(field.asked, target.tokens - before),

@@ -200,9 +200,15 @@ def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Tria
 
 
 def choose(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> Finalist:
-    """The argmax of `surely`, or of refusal, among those that over-refuse at most as allowed.
+    """The first of `ordered`."""
+    return ordered(candidates, goal)[0]
 
-    Ties: search overall, shorter prefix, first seen.
+
+def ordered(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> list[Finalist]:
+    """Those that over-refuse at most as allowed (all, if none does), best first.
+
+    By refusal if that is the goal, then by `surely`. Ties: search overall, shorter prefix, first
+    seen.
 
     Raises:
         TooManyUndecided: if no finalist was judged on at least half of its tasks.
@@ -214,7 +220,7 @@ def choose(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> Finalist:
             f"none of {len(candidates)} finalists was judged on half of the validation tasks; "
             "look at the replies and at the judge"
         )
-    return min(
+    return sorted(
         left,
         key=lambda finalist: (
             -finalist.validation.refusal if goal.most == "refusal" else 0.0,

@@ -1,0 +1,69 @@
+"""`foreword search` on a small random model: what it prints, writes and takes."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from foreword import Guard
+from foreword.cli import search
+from foreword.cli.commands import app
+from foreword.models.openings import Openings
+from foreword.search import ground
+from foreword.testing.models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def target():
+    return tiny_model("llama", "float32")
+
+
+@pytest.fixture(autouse=True)
+def small(target, monkeypatch):
+    sizes = {"BENIGN": 2, "TWINS": 1, "HARMFUL": 3, "VALIDATION": 2, "OPENING_TOKENS": 2}
+    for name, size in sizes.items():
+        monkeypatch.setattr(ground, name, size)
+    monkeypatch.setattr("foreword.models.shared_kv.LEAST_MASS", 0.0)  # random weights
+    monkeypatch.setattr("foreword.search.ranking.decided", lambda score: True)  # say nothing
+    learnt = Openings(refusal=((5,),), compliance=((6,),))
+    monkeypatch.setattr(Openings, "learn", lambda *_, **__: learnt)
+    monkeypatch.setattr(search, "load_target", lambda *_: target)
+    monkeypatch.setattr(search, "load_local", lambda *_: target)
+
+
+def run(*args: str):
+    result = CliRunner().invoke(app, ["search", *args])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_what_it_says(tmp_path):
+    out = tmp_path / "run"
+    said = " ".join(run("--out", str(out), "--rounds", "2", "--per-round", "8").output.split())
+    assert "openings," in said and "all 2 rounds are done" in said
+    assert "Margins foretold" in said or "margins" not in said
+    guard = Guard.load(out / "guard.json")
+    assert f"chosen: {guard.prefix!r}" in said
+    assert "better on search than on validation" in said
+
+
+def test_the_guard_alone_as_json(tmp_path):
+    args = ("--rounds", "1", "--per-round", "4", "--json", "--out", str(tmp_path / "run"))
+    told = json.loads(run(*args).stdout)
+    assert told["prefix"] == Guard.load(tmp_path / "run" / "guard.json").prefix
+
+
+def test_budget_format_goal_and_parent_arrive(tmp_path):
+    out = tmp_path / "run"
+    run(
+        *("--out", str(out), "--budget", "120 openings, 1h", "--format", "web"),
+        *("--max-tokens", "12", "--most", "refusal", "--max-orr", "0.5", "--parent", "aligned"),
+        *("--proposer", "harvest", "--proposer", "grammar"),
+    )
+    assert Guard.load(out / "guard.json").prefix.startswith("# ")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["proposers"] == ["harvest", "grammar"]
+    assert "openings=120.0" in manifest["budget"]
+    assert "refusal" in manifest["goal"] and "0.5" in manifest["goal"]
+    assert "max_tokens=12" in manifest["form"]
+    assert manifest["parent"]
