@@ -42,7 +42,7 @@ def search(
         typer.Option(
             help="Who writes candidates; may be repeated: fluent, harvest, evolve, grammar, "
             "static, file:<list of prefixes>, llm:<Inspect model name>.",
-            show_default="those that need nobody's help",
+            show_default="harvest, evolve, grammar",
         ),
     ] = [],  # noqa: B006 - typer makes a new one
     parent: Annotated[
