@@ -1,7 +1,6 @@
 """The quickstart on the real reference agents, few tasks: what it writes, and that it goes on."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,6 @@ def test_the_whole_story_is_written_and_read_back(tmp_path, monkeypatch):
     for module, sizes in SMALL.items():
         for name, size in sizes.items():
             monkeypatch.setattr(module, name, size)
-    monkeypatch.setattr(ping, "find", partial(ping.find, rounds=3))
     told = quickstart(tmp_path)
     assert told == json.loads((tmp_path / "summary.json").read_text())
     for target in ("base", "aligned", "agent", "guarded"):

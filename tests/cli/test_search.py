@@ -56,7 +56,8 @@ def test_the_guard_alone_as_json(tmp_path):
 def test_budget_format_goal_and_parent_arrive(tmp_path):
     out = tmp_path / "run"
     run(
-        *("--out", str(out), "--budget", "120 openings, 1h", "--format", "web"),
+        *("--out", str(out), "--budget", "120 openings, 1h", "--patience", "9"),
+        *("--format", "web"),
         *("--max-tokens", "12", "--most", "refusal", "--max-orr", "0.5", "--parent", "aligned"),
         *("--proposer", "harvest", "--proposer", "grammar"),
     )
@@ -67,3 +68,4 @@ def test_budget_format_goal_and_parent_arrive(tmp_path):
     assert "refusal" in manifest["goal"] and "0.5" in manifest["goal"]
     assert "max_tokens=12" in manifest["form"]
     assert manifest["parent"]
+    assert manifest["patience"] == 9

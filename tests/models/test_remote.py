@@ -28,7 +28,7 @@ from foreword.testing.servers import FakeServer, RawServer, written
 
 WORDS = "As an honest agent, I"
 ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tidy up."}]
-SHORT = Patience(first_s=0.001, longest_s=0.002, total_s=0.2, tries=3)
+SHORT = Patience(first_s=0.001, longest_s=0.002, total_s=2.0, tries=3)
 GOES_ON = {each.prefix: each.goes_on for each in BEGINNINGS}
 
 
@@ -356,7 +356,9 @@ def test_a_broken_answer_is_asked_for_again_and_at_last_an_error(stack, broken):
     def tell(connection, request, n):
         tries.append(n)
         mended = len(tries) == SHORT.tries and mend
-        connection.sendall(answer("whole") if mended else broken)
+        # Said, or the client may ask again on the line that is just being closed.
+        closed = broken.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
+        connection.sendall(answer("whole") if mended else closed)
         return mended
 
     server = stack.enter_context(RawServer(tell))
@@ -599,7 +601,7 @@ def test_a_search_through_llamacpp_ends_as_the_local_one(agent, llama, tmp_path,
 
     for name, size in (("BENIGN", 2), ("TWINS", 1), ("HARMFUL", 3), ("VALIDATION", 2)):
         monkeypatch.setattr(ground, name, size)
-    monkeypatch.setattr(race, "FULL", 2)  # so that the same two are scored to the end
+    monkeypatch.setattr(race, "BLOCKS", (1.0,))  # nobody is given up
     (tmp_path / "mine.txt").write_text("This request is\nI want to keep people safe, so I\n")
     served = RemoteModel.open(llama, cache=tmp_path, concurrency=4)
     found = {}

@@ -124,7 +124,7 @@ class Served:
 
 
 def test_a_served_target_is_searched_by_what_it_writes(target, tmp_path):
-    found = find(Served(target), tmp_path / "run", proposers=())
+    found = find(Served(target), tmp_path / "run", proposers=(), form=formats.named("plain"))
     assert {trial.score.fidelity for trial in found.result.trials} == {"opening"}
     assert found.guard.target == "served@http://double"
     with pytest.raises(UsageError, match="'fluent' needs local weights"):
@@ -164,6 +164,12 @@ def test_a_budget_ends_the_search(target, tmp_path):
     assert found.result.trials[-1].round < 4
 
 
+def test_patience_ends_the_search(target, tmp_path):
+    found = find(target, tmp_path / "run", rounds=9, patience=1)
+    assert found.result.stopped == "no better prefix in 1 rounds"
+    assert len({trial.round for trial in found.result.trials}) < 9
+
+
 def test_prefixes_fit_the_format(target, tmp_path):
     form = replace(formats.named("web"), max_tokens=9)
     found = find(target, tmp_path / "run", form=form, rounds=3)
@@ -183,3 +189,11 @@ def test_a_list_and_fixed_refusals_are_proposers(target, tmp_path):
         target, tmp_path / "run", proposers=[f"file:{tmp_path / 'mine.txt'}", "static"], rounds=1
     )
     assert [trial.prefix for trial in found.result.trials][:2] == ["I care, so I", "I can't"]
+
+
+def test_a_white_box_proposer_and_a_chat_model_by_name(target):
+    base = ground.Ground(target, files.load(), EvenJudge())
+    assert base.proposer("fluent").name == "fluent"
+    assert base.proposer("llm:mockllm/model", formats.named("web")).name == "llm:mockllm/model"
+    assert base.samples and base.sampled == len(SEED_PREFIXES) * (ground.SAMPLED[0] + 4)
+    assert base.samples is base.samples  # asked once

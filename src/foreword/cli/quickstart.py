@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TARGETS: dict[str, str | None] = {"base": None, "aligned": "aligned", "agent": "agent"}
 ITEMS = 60  # test tasks behind each rate
+ROUNDS = 3  # of the search: 60 candidates; near the best after 25, says the paper
 DIFFERENCES = (
     ("aligned", "agent", "sr"),
     ("aligned", "agent", "rr"),
@@ -138,16 +139,16 @@ def _measure(
 
 
 def _search(agent: LocalModel, suite: Suite, out: Path, seed: int) -> Found:
-    from foreword.search.ping import FINALISTS, PER_ROUND, ROUNDS, find
+    from foreword.search.ping import PER_ROUND, find
 
-    with progress_bar("searching a prefix", total=ROUNDS * PER_ROUND + FINALISTS) as bar:
+    with progress_bar("searching a prefix", total=ROUNDS * PER_ROUND) as bar:
         return find(
             agent,
             suite,
             out=out / "search",
+            rounds=ROUNDS,
             seed=seed,
             on_trial=lambda _: bar(),
-            on_finalist=lambda _: bar(),
         )
 
 

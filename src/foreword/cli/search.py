@@ -55,6 +55,10 @@ def search(
         str | None,
         typer.Option(help="The most it may cost, e.g. 5min, 3000 openings, 2M tokens."),
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rounds without a better prefix after which it ends."),
+    ] = None,
     rounds: Annotated[
         int | None,
         typer.Option(min=1, help="T of the paper.", show_default="5, or what the budget allows"),
@@ -130,6 +134,7 @@ def search(
             tau=tau,
             seed=seed,
             budget=bound,
+            patience=patience,
             goal=Goal(most, max_orr),
             form=found_form,
             full=full,

@@ -190,7 +190,8 @@ class Line:
         patience = self._patience
 
         def wait(state: RetryCallState) -> float:
-            ceiling = min(patience.longest_s, patience.first_s * 2.0 ** (state.attempt_number - 1))
+            doubled = min(state.attempt_number - 1, 64)  # or a long wait overflows
+            ceiling = min(patience.longest_s, patience.first_s * 2.0**doubled)
             return _failure(state).after_s + random.uniform(0, ceiling)
 
         def stop(state: RetryCallState) -> bool:

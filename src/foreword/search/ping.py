@@ -28,7 +28,7 @@ from foreword.search.log import resume_hint
 from foreword.search.loop import Result, clean, search
 from foreword.search.ranking import PAPERS, Finalist, Goal
 from foreword.search.scorers import OpeningScorer
-from foreword.search.stops import Budget
+from foreword.search.stops import Budget, Patience
 
 if TYPE_CHECKING:
     from foreword.defences.guard import Guard, SplitScores
@@ -63,6 +63,7 @@ def find(
     tau: float = 1.0,
     seed: int = 0,
     budget: Budget | None = None,
+    patience: int | None = None,
     goal: Goal = PAPERS,
     form: Format | None = None,
     full: bool = False,
@@ -85,6 +86,7 @@ def find(
         tau: overall score from which on the proposers see examples.
         seed: of everything random.
         budget: the most it may cost.
+        patience: rounds without a better prefix after which the search ends.
         goal: what the prefix is to be best at.
         form: constraints on the prefix.
         full: choose among the last three by whole episodes in the sandbox; takes minutes.
@@ -121,6 +123,7 @@ def find(
         "tau": tau,
         "seed": seed,
         "budget": repr(budget),
+        "patience": patience,
         "goal": repr(goal),
         "form": repr(form),
         "full": full,
@@ -143,7 +146,7 @@ def find(
             tau=tau,
             seed=seed,
             run=run,
-            stops=[budget] if budget else [],
+            stops=[*([budget] if budget else []), *([Patience(patience)] if patience else [])],
             fit=_counted(form, target).fit if form else clean,
             n_finalists=FINALISTS,
             finalists=_Lazy(lambda: ground.validation(target, suite, judge)),
