@@ -92,10 +92,14 @@ class Ground:
     @cached_property
     def samples(self) -> list[Sample]:
         """Labelled replies of the target and of its parent, which explains and does not act."""
-        found = self._samples(SAMPLES, self.scorer.sides, acts)
-        if self._parent:
-            found += self._samples(PARENT, [self._parent.prefill(side) for side in self.chats])
-        return found
+        if self._parent is None:
+            return self._own
+        before = [self._parent.prefill(side) for side in self.chats]
+        return self._own + self._samples(PARENT, before)
+
+    @cached_property
+    def _own(self) -> list[Sample]:
+        return self._samples(SAMPLES, self.scorer.sides, acts)
 
     @cached_property
     def openings(self) -> Openings | None:
@@ -106,7 +110,7 @@ class Ground:
 
         try:
             tokenizer = cast("LocalModel", self.target).tokenizer
-            return Openings.learn(self._samples(SAMPLES, self.scorer.sides, acts), tokenizer)
+            return Openings.learn(self._own, tokenizer)
         except ConfigError as error:
             warnings.warn(f"no margins, so the search is slower: {error}", ForewordWarning, 4)
             return None
