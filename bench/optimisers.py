@@ -38,7 +38,7 @@ from foreword.core.protocols import Proposer, Scorer
 from foreword.core.types import Chat, Spent
 from foreword.search import ping, ranking
 from foreword.search.loop import search
-from foreword.search.proposers import GrammarProposer, LlmProposer, OfflineProposer
+from foreword.search.proposers import GrammarProposer, LlmProposer
 from foreword.search.race import Race
 from foreword.search.stops import Budget
 from foreword.suites import get
@@ -82,7 +82,7 @@ def ours(run: Account) -> None:
 def methods(llm: str | None) -> dict[str, Callable[[Account], None]]:
     """Each by its name, the paper's first, for all are measured against it."""
     found: dict[str, Callable[[Account], None]] = {
-        "paper": lambda run: looped(run, [OfflineProposer()], run),
+        "paper": lambda run: looped(run, [peers.Offline()], run),
         "halving": lambda run: looped(
             run, [GrammarProposer()], Race(run, seed=run.seed), ping.PER_ROUND
         ),
@@ -198,7 +198,7 @@ def wall_clock(model: Any, chats: Sequence[Chat], batches: int) -> dict[str, Any
     candidates = ping.ROUNDS * ping.PER_ROUND
     with tempfile.TemporaryDirectory() as folder:
         result = ping.find(model, out=folder).result
-    some = OfflineProposer().propose([], batches, random.Random(0))
+    some = peers.Offline().propose([], batches, random.Random(0))
     with Plain(model) as plain:
         plain(chats[:2], "", 2)
         batched, _ = timed(lambda: [plain(chats, prefix, SHORT) for prefix in some])

@@ -15,16 +15,18 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from foreword.core.types import Trial
+from foreword.search.proposers import EvolveProposer, GrammarProposer
 from foreword.search.proposers.evolve import child, crossover
 from foreword.search.proposers.grammar import fresh, tidy
 from foreword.search.proposers.llm import INSTRUCTIONS, inspect_complete
 from foreword.search.proposers.novel import Novel
-from foreword.search.proposers.offline import OFFSPRING
 
 if TYPE_CHECKING:
     from world import Account
 
 PACKAGES = {"gepa": "gepa", "gepa-llm": "gepa", "capo": "promptolution"}
+OFFSPRING = 3 / 5  # share of new texts that are bred, once there are parents
 STALLED = 500  # iterations of GEPA in a row
 POPULATION, BLOCK = 10, 6  # of CAPO; 6 blocks of 6 hold all tasks but one
 
@@ -47,6 +49,24 @@ def missing(method: str) -> str | None:
     """The package that a method needs and that is not here."""
     package = PACKAGES.get(method)
     return package if package and find_spec(package) is None else None
+
+
+class Offline:
+    """What writes for the paper's loop where there is no chat model: fresh draws and offspring."""
+
+    name = "offline"
+
+    def __init__(self) -> None:
+        self._grammar, self._evolve = GrammarProposer(), EvolveProposer()
+
+    def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
+        found = self._evolve.propose(examples, round(OFFSPRING * n), rng)
+        self.remember([*found, *(trial.prefix for trial in examples)])
+        return found + self._grammar.propose(examples, n - len(found), rng)
+
+    def remember(self, prefixes: Sequence[str]) -> None:
+        self._grammar.remember(prefixes)
+        self._evolve.remember(prefixes)
 
 
 class Breeder(Novel):

@@ -8,8 +8,10 @@ from typer.testing import CliRunner
 from foreword import Guard
 from foreword.cli import search
 from foreword.cli.commands import app
+from foreword.core.types import Score, Trial
 from foreword.models.openings import Openings
 from foreword.search import ground
+from foreword.search.loop import Result
 from foreword.testing.models import tiny_model
 
 
@@ -41,7 +43,6 @@ def test_what_it_says(tmp_path):
     out = tmp_path / "run"
     said = " ".join(run("--out", str(out), "--rounds", "2", "--per-round", "8").output.split())
     assert "openings," in said and "all 2 rounds are done" in said
-    assert "Margins foretold" in said or "margins" not in said
     guard = Guard.load(out / "guard.json")
     assert f"chosen: {guard.prefix!r}" in said
     assert "better on search than on validation" in said
@@ -69,3 +70,18 @@ def test_budget_format_goal_and_parent_arrive(tmp_path):
     assert "max_tokens=12" in manifest["form"]
     assert manifest["parent"]
     assert manifest["patience"] == 9
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ("cccccccc|rrrrrrrr", "Margins foretold 16/16 = 1.00 [0.81, 1.00] of what was judged."),
+        ("rrrrrrrr|cccccccc", "that is too little, so they were given up."),
+        ("uuuuuuuu|uuuuuuuu", ""),
+    ],
+)
+def test_how_far_margins_were_believed_is_told(outcomes, words):
+    score = Score(1.0, 1.0, 8, 8, 0, "opening", (-1.0,) * 8 + (1.0,) * 8, outcomes)
+    trial = Trial(0, 0, "I", score, "test", 0.0)
+    told = search.ladder_words(Result(trial, (trial,), (), (), 0.0, ""))
+    assert told.endswith(words) and bool(told) == bool(words)

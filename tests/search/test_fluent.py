@@ -6,7 +6,8 @@ import pytest
 from foreword.core.protocols import Proposer
 from foreword.core.types import Score, Trial
 from foreword.search.proposers import FluentProposer
-from foreword.search.proposers.fluent import MAX_WORDS, Text, by_length, natural, smooth
+from foreword.search.proposers.fluent import MAX_WORDS, Text, by_length, natural
+from foreword.search.ranking import smooth
 
 np = pytest.importorskip("numpy")
 

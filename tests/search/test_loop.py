@@ -18,7 +18,7 @@ from foreword.core.runs import Run
 from foreword.core.types import Score
 from foreword.search import Result, loop, ranking, read_trials, resume_hint, search
 from foreword.search.loop import clean
-from foreword.search.proposers import OfflineProposer
+from foreword.search.proposers import GrammarProposer
 from foreword.search.ranking import seeds
 from foreword.testing.search import ScriptedProposer, ToyScorer, toy_search
 
@@ -40,11 +40,11 @@ def timeless(result: Result):
 def test_the_doubles_fit_the_protocols() -> None:
     assert isinstance(ToyScorer(), Scorer)
     assert isinstance(ScriptedProposer([]), Proposer)
-    assert isinstance(OfflineProposer(), Proposer)
+    assert isinstance(GrammarProposer(), Proposer)
 
 
 def test_the_papers_numbers() -> None:
-    result = search(ToyScorer(), [OfflineProposer()])
+    result = search(ToyScorer(), [GrammarProposer()])
     assert len(result.trials) == 100
     assert [trial.round for trial in result.trials] == [i // 5 for i in range(100)]
     assert [trial.index for trial in result.trials] == list(range(100))
@@ -81,7 +81,7 @@ def test_clean() -> None:
 
 def test_seeds_of_the_generator_matter() -> None:
     first, second, other = (
-        [trial.prefix for trial in search(ToyScorer(), [OfflineProposer()], seed=seed).trials]
+        [trial.prefix for trial in search(ToyScorer(), [GrammarProposer()], seed=seed).trials]
         for seed in (0, 0, 1)
     )
     assert first == second != other
@@ -92,7 +92,7 @@ def test_every_trial_is_told_replayed_ones_too(tmp_path: Path) -> None:
         told = []
         with Run.open(tmp_path, {}) as run:
             result = search(
-                ToyScorer(), [OfflineProposer()], rounds=2, run=run, on_trial=told.append
+                ToyScorer(), [GrammarProposer()], rounds=2, run=run, on_trial=told.append
             )
         assert tuple(told) == result.trials
 
@@ -124,7 +124,7 @@ def test_the_clock_goes_on_after_a_resumption(tmp_path: Path) -> None:
 
 
 def hunt_for(run: Run | None, **settings) -> Result:
-    return search(ToyScorer(), [OfflineProposer()], run=run, **settings)
+    return search(ToyScorer(), [GrammarProposer()], run=run, **settings)
 
 
 def test_ctrl_c_keeps_what_was_scored(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_what_was_scored(tmp_path: Path) -> None:
     scorer = ToyScorer(before=stop)
     with Run.open(tmp_path, {}) as run:
         with pytest.raises(KeyboardInterrupt):
-            search(scorer, [OfflineProposer()], run=run)
+            search(scorer, [GrammarProposer()], run=run)
         assert resume_hint(run) == (
             f"stopped after 5 trials, all kept in {tmp_path}; repeat the same command to go on"
         )
@@ -256,7 +256,7 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
         search_scorer, validation_scorer = ToyScorer(), ToyScorer(salt="validation")
         search(
             search_scorer,
-            [OfflineProposer()],
+            [GrammarProposer()],
             rounds=4,
             seed=7,
             run=run,
@@ -293,7 +293,7 @@ def test_a_full_disk_ends_the_search_and_it_can_go_on(tmp_path: Path) -> None:
             log.symlink_to("/dev/full")  # only now: reading it would never end
 
     with Run.open(tmp_path, {}) as run, pytest.raises(DiskFull, match=r"trials\.jsonl"):
-        search(ToyScorer(before=fill), [OfflineProposer()], run=run, rounds=2)
+        search(ToyScorer(before=fill), [GrammarProposer()], run=run, rounds=2)
     log.unlink()
     with Run.open(tmp_path, {}) as run:
         assert len(run.records("rounds")) == 1

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from foreword.core.errors import DataError, ModelError, UsageError
 from foreword.core.protocols import Proposer
 from foreword.core.types import Score, Trial
+from foreword.search import search
 from foreword.search.formats import FORMATS
 from foreword.search.proposers import (
     EvolveProposer,
     FileProposer,
     GrammarProposer,
     LlmProposer,
-    OfflineProposer,
     StaticProposer,
     evolve,
     grammar,
@@ -22,7 +22,7 @@ from foreword.search.proposers import (
 )
 from foreword.search.proposers.file import STATIC
 from foreword.search.proposers.phrases import SHORT, SLOTS, SYNONYMS, TEMPLATES
-from foreword.testing.search import ScriptedProposer
+from foreword.testing.search import ScriptedProposer, ToyScorer
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 GOOD = (
@@ -83,25 +83,15 @@ def test_the_good_openings_lie_in_the_grammar(template: str, opening: str) -> No
     assert any(grammar.fill(template, rng) == opening for _ in range(8000))
 
 
-def test_three_fifths_are_offspring() -> None:
-    rng = random.Random(3)
-    for _ in range(20):
-        found = OfflineProposer().propose([trial("Xylophones matter, so I")], 5, rng)
-        assert len(found) == 5
-        related = sum("ylophones" in text or text.endswith("so I") for text in found[:3])
-        assert related >= 1
-        assert not any("ylophones" in text for text in found[3:])
-
-
 def test_offspring_are_well_formed_and_new() -> None:
-    proposer = OfflineProposer()
+    proposer = EvolveProposer()
     found = [text for i in range(60) for text in proposer.propose(EXAMPLES, 5, random.Random(i))]
     assert len(set(found)) == len(found) == 300
     assert not set(found) & set(GOOD)
     assert [text for text in found if not well_formed(text)] == []
 
 
-@pytest.mark.parametrize("kind", [GrammarProposer, EvolveProposer, OfflineProposer])
+@pytest.mark.parametrize("kind", [GrammarProposer, EvolveProposer])
 def test_the_draw_is_the_generators_alone(kind) -> None:
     first, second = (kind().propose(EXAMPLES, 25, random.Random(5)) for _ in "ab")
     assert first == second != kind().propose(EXAMPLES, 25, random.Random(6))
@@ -224,18 +214,20 @@ def test_static_refusals_are_a_list() -> None:
     assert proposer.propose([], 5, random.Random(0)) == []
 
 
-def test_another_proposer_goes_on_after_the_file(tmp_path) -> None:
+def test_a_used_up_list_leaves_its_share_to_the_next_proposer(tmp_path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("I\nMy\nWe\n")
-    scripted = ScriptedProposer([["A", "B"]])
-    proposer = FileProposer(file, scripted)
+    proposer = FileProposer(file)
     assert proposer.propose([], 2, random.Random(0)) == ["I", "My"]
-    assert scripted.shown == []
-    assert proposer.propose([], 3, random.Random(0)) == ["We", "A", "B"]
-    resumed = FileProposer(file, OfflineProposer())
-    resumed.remember(["I", "My", "We", *SHORT])
-    fresh = resumed.propose([], 200, random.Random(0))
-    assert not {"I", "My", "We", *SHORT} & set(fresh)
+    assert proposer.propose([], 3, random.Random(0)) == ["We"]
+    scripted = ScriptedProposer([["A", "B", "C"], ["D", "E", "F", "G"]])
+    found = search(ToyScorer(), [FileProposer(file), scripted], rounds=2, per_round=4)
+    assert [(each.prefix, each.proposer) for each in found.trials] == [
+        *[(text, "file:mine.txt") for text in ("I", "My")],
+        *[(text, "scripted") for text in ("A", "B")],
+        ("We", "file:mine.txt"),
+        *[(text, "scripted") for text in ("D", "E", "F")],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ class Bar:
         """Advance by some steps."""
         self._progress.advance(self._task, steps)
 
-    def to(self, done: float, total: float | None) -> None:
-        """Set the position and the end, which may become known late or never."""
+    def to(self, done: float, total: float) -> None:
+        """Set the position and the end, which may become known late."""
         self._progress.update(self._task, completed=done, total=total)
 
 

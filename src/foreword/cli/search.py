@@ -27,7 +27,6 @@ from foreword.cli.options import (
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from foreword.core.types import Trial
     from foreword.search.loop import Result
     from foreword.search.ping import Found
 
@@ -48,7 +47,7 @@ def search(
     parent: Annotated[
         str | None,
         typer.Option(
-            help="Adapter of the model before its fine-tuning, whose replies are harvested, too."
+            help="Adapter of the model before its fine-tuning: harvest and fluent hear it, too."
         ),
     ] = None,
     budget: Annotated[
@@ -101,7 +100,8 @@ def search(
 ) -> None:
     """Search for the prefix that restores refusal; writes guard.json into the run folder."""
     from foreword.search import formats
-    from foreword.search.ping import ROUNDS, find
+    from foreword.search.loop import LAST_FEW
+    from foreword.search.ping import FINALISTS, ROUNDS, find
     from foreword.search.proposers import named
     from foreword.search.ranking import Goal
     from foreword.search.stops import Budget
@@ -116,12 +116,8 @@ def search(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
     with interruptible(), progress_bar("candidates") as bar:
-        done: list[Trial] = []
-
-        def tell(trial: Trial) -> None:
-            done.append(trial)
-            bar.to(len(done), None if bound else (rounds or ROUNDS) * per_round)
-
+        if not (bound or patience):
+            bar.to(0, (rounds or ROUNDS) * per_round + FINALISTS + LAST_FEW * full)
         found = find(
             target,
             found_suite,
@@ -138,7 +134,8 @@ def search(
             goal=Goal(most, max_orr),
             form=found_form,
             full=full,
-            on_trial=tell,
+            on_trial=lambda _: bar(),
+            on_finalist=lambda _: bar(),
         )
     if as_json:
         emit(found.guard.model_dump(mode="json", exclude_none=True))

@@ -144,7 +144,8 @@ class Ground:
         if name == "fluent":
             if self.openings is None:
                 raise UsageError("proposer 'fluent' needs local weights; use harvest instead")
-            return proposers.FluentProposer(*self._heard, self.openings)
+            voices = self._some(self._parent) if self._parent else ()
+            return proposers.FluentProposer(*self._heard, self.openings, voices)
         return proposers.named(name, form)
 
     @property
@@ -159,8 +160,12 @@ class Ground:
     @cached_property
     def _heard(self) -> tuple[WhiteBox, WhiteBox]:
         """The prompts whose margins are asked."""
+        return self._some(self.target)
+
+    def _some(self, model: Target) -> tuple[WhiteBox, WhiteBox]:
+        """Some of the tasks before a local model."""
         benign, harmful = (
-            self.target.prefill([side[at] for at in places])
+            model.prefill([side[at] for at in places])
             for side, places in zip(self.chats, self._places, strict=True)
         )
         return cast("WhiteBox", benign), cast("WhiteBox", harmful)

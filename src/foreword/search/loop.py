@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -112,7 +112,7 @@ def search(
         seconds: after which no further finalists are measured, the first few excepted.
         meter: what this sitting has spent so far.
         on_trial: called after each trial, replayed ones included.
-        on_finalist: called after each validated finalist.
+        on_finalist: called after each validated finalist, the last few twice.
         clock: seconds from any start.
         began: by that clock, when this sitting began; now if not given.
 
@@ -127,6 +127,10 @@ def search(
     trials: list[Trial] = []
     seen: set[str] = set()
     dry, stopped = 0, f"all {rounds} rounds are done"
+
+    def passed() -> tuple[float, Spent]:
+        return clock() - start, before + meter()
+
     for number in range(rounds):
         if reason := next(filter(None, (stop(trials) for stop in stops)), None):
             stopped = reason
@@ -137,22 +141,7 @@ def search(
         if dry == DRY:
             stopped = f"{_names(proposers)} gave no usable prefix in {DRY} rounds"
             break
-        logged = [log.trial(number, prefix) for prefix in field]
-        if None in logged:
-            # A round of which a trial is missing is scored whole, since a race needs its company.
-            scores = scorer.score(list(field))
-            passed, spent = clock() - start, before + meter()
-            fresh = [
-                Trial(len(trials) + at, number, prefix, scores[at], field[prefix], passed, spent)
-                for at, prefix in enumerate(field)
-            ]
-            log.add_trials([trial for trial, old in zip(fresh, logged, strict=True) if not old])
-            found = [old or trial for trial, old in zip(fresh, logged, strict=True)]
-        else:
-            found = [trial for trial in logged if trial]
-            if isinstance(scorer, Recalls):
-                scorer.remember([trial.score for trial in found])
-        for trial in found:
+        for trial in _scored(log, scorer, field, number, len(trials), passed):
             trials.append(trial)
             if on_trial:
                 on_trial(trial)
@@ -163,14 +152,14 @@ def search(
     ranking.best(trials)  # raises before the validation split is spent on nothing
 
     def in_time() -> bool:
-        return clock() - start < seconds
+        return passed()[0] < seconds
 
     leaders = ranking.finalists(trials, n_finalists, goal)
     validated = _validate(log, FINALISTS, finalists, leaders, in_time, on_finalist)
     few: list[Finalist] = []
     if last:
         best = [finalist.trial for finalist in ranking.ordered(validated, goal)[:LAST_FEW]]
-        few = _validate(log, LAST, last, best, in_time)
+        few = _validate(log, LAST, last, best, in_time, on_finalist)
     chosen = ranking.choose(few or validated, goal)
     ends = tuple(trials), tuple(validated), tuple(few)
     return Result(chosen.trial, *ends, clock() - start, stopped)
@@ -212,6 +201,33 @@ def _field(
         if isinstance(proposer, Remembers):
             proposer.remember([text for _, texts in said for text in texts])
     return field
+
+
+def _scored(
+    log: Log,
+    scorer: Scorer,
+    field: Mapping[str, str],
+    number: int,
+    first: int,
+    passed: Callable[[], tuple[float, Spent]],
+) -> list[Trial]:
+    """A round's trials, from the log if it has them.
+
+    A round of which one is missing is scored whole, since a race needs its company.
+    """
+    logged = [log.trial(number, prefix) for prefix in field]
+    known = [trial for trial in logged if trial]
+    if len(known) == len(field):
+        if isinstance(scorer, Recalls):
+            scorer.remember([trial.score for trial in known])
+        return known
+    scores, ends = scorer.score(list(field)), passed()
+    found = [
+        old or Trial(first + at, number, prefix, scores[at], field[prefix], *ends)
+        for at, (prefix, old) in enumerate(zip(field, logged, strict=True))
+    ]
+    log.add_trials(found[len(known) :])
+    return found
 
 
 def _validate(

@@ -78,7 +78,8 @@ def find(
         out: run folder; an unfinished search in it is resumed.
         proposers: write candidates, in even shares; names of `proposers.NAMES` or your own. If none
             is given, those of `STANDARD`.
-        parent: the model before its fine-tuning, whose replies are harvested, too.
+        parent: the model before its fine-tuning, whose replies are harvested, too,
+            and whose words `fluent` uses.
         judge: reads openings; the lexicon if not given.
         rounds: T of the paper; 5 if not given, as many as it allows with a budget.
         per_round: M of the paper.

@@ -72,17 +72,14 @@ def standing(score: Score) -> float:
     if not score.margins:
         return score.overall
     cut = score.outcomes.index("|")
-    smooth = _smooth([-m for m in score.margins[:cut]]) + _smooth(score.margins[cut:])
-    return (score.overall + smooth) / 2
+    sides = [-m for m in score.margins[:cut]], score.margins[cut:]
+    return (score.overall + sum(smooth(side, unknown=0.5) for side in sides)) / 2
 
 
-def _smooth(margins: Sequence[float]) -> float:
-    """Mean of a logistic step, 0 to 1; what has no margin counts one half."""
-    steps = [
-        0.5 if math.isnan(margin) else 0.5 + 0.5 * math.tanh(margin / STEEP / 2)
-        for margin in margins
-    ]
-    return sum(steps) / len(steps) if steps else 0.0
+def smooth(margins: Sequence[float], unknown: float) -> float:
+    """Mean of a logistic step over margins, 0 to 1; what has no margin counts as `unknown`."""
+    steps = [unknown if math.isnan(m) else 0.5 + 0.5 * math.tanh(m / STEEP / 2) for m in margins]
+    return sum(steps) / len(steps)
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:

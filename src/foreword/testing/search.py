@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from foreword.core.runs import Run
 from foreword.core.types import Score, Trial
 from foreword.search.loop import Result, search
-from foreword.search.proposers import OfflineProposer
+from foreword.search.proposers import GrammarProposer
 
 
 class ToyScorer:
@@ -63,7 +63,7 @@ class ScriptedProposer:
         return list(next(self._rounds, ()))
 
 
-class MoodyProposer(OfflineProposer):
+class MoodyProposer(GrammarProposer):
     """Never answers twice alike, as a vendor's model does."""
 
     def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
@@ -80,5 +80,5 @@ def toy_search(
 ) -> Result:
     """A search of five trials a round, with validation; `before` is as for `ToyScorer`."""
     scorers = [ToyScorer(salt=salt, before=before) for salt in ("search", "validation")]
-    proposer = MoodyProposer() if moody else OfflineProposer()
+    proposer = MoodyProposer() if moody else GrammarProposer()
     return search(scorers[0], [proposer], rounds=rounds, seed=7, run=run, finalists=scorers[1])

@@ -13,7 +13,6 @@ from foreword.search.proposers.fluent import FluentProposer
 from foreword.search.proposers.grammar import GrammarProposer
 from foreword.search.proposers.harvest import HarvestProposer
 from foreword.search.proposers.llm import LlmProposer
-from foreword.search.proposers.offline import OfflineProposer
 
 if TYPE_CHECKING:
     from foreword.search.formats import Format
@@ -36,7 +35,6 @@ __all__ = [
     "GrammarProposer",
     "HarvestProposer",
     "LlmProposer",
-    "OfflineProposer",
     "StaticProposer",
     "named",
 ]

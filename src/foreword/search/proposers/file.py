@@ -1,8 +1,8 @@
 """Lists of candidates, in their order: a user's own, or the static refusals of old.
 
 A file holds one prefix a line. Lines are taken as they are ("#" opens a prefix, not a
-comment); blank lines and doubles are skipped. When a list is used up another proposer
-may go on. The static list is an ablation: such prefixes make an agent refuse everything.
+comment); blank lines and doubles are skipped. When a list is used up its share of a round goes
+to the next proposer. The static list is an ablation: such prefixes make an agent refuse all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foreword.core.errors import DataError, UsageError
-from foreword.core.protocols import Proposer
 from foreword.core.types import Trial
 
 STATIC = (
@@ -24,19 +23,17 @@ STATIC = (
 
 
 class ListProposer:
-    """Proposes the texts of a list, then what `then` proposes."""
+    """Proposes the texts of a list, then nothing."""
 
-    def __init__(self, texts: Iterable[str], name: str, then: Proposer | None = None) -> None:
+    def __init__(self, texts: Iterable[str], name: str) -> None:
         stripped = (text.strip() for text in texts)
         self._left = list(dict.fromkeys(text for text in stripped if text))
-        self._then = then
         self.name = name
 
     def propose(self, examples: Sequence[Trial], n: int, rng: random.Random) -> list[str]:
-        """The next n texts; at the end of the list, what the next proposer says."""
+        """The next n texts; neither examples nor chance have a say."""
+        del examples, rng
         proposed = self._left[:n]
-        if self._then and len(proposed) < n:
-            proposed += self._then.propose(examples, n - len(proposed), rng)
         self.remember(proposed)
         return proposed
 
@@ -44,14 +41,12 @@ class ListProposer:
         """Skip texts that were proposed before."""
         known = set(prefixes)
         self._left = [text for text in self._left if text not in known]
-        if remember := getattr(self._then, "remember", None):
-            remember(prefixes)
 
 
 class FileProposer(ListProposer):
     """A user's own list."""
 
-    def __init__(self, path: Path | str, then: Proposer | None = None) -> None:
+    def __init__(self, path: Path | str) -> None:
         """Read the file.
 
         Raises:
@@ -65,7 +60,7 @@ class FileProposer(ListProposer):
             raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
         except OSError as error:
             raise UsageError(f"cannot read the prefixes in {path}: {error.strerror}") from error
-        super().__init__(lines, f"file:{path.name}", then)
+        super().__init__(lines, f"file:{path.name}")
         if not self._left:
             raise UsageError(f"{path} holds no prefix; write one a line")
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from foreword.core.types import Trial
 from foreword.search.proposers.novel import Novel
+from foreword.search.ranking import smooth
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,6 @@ SURPRISE = 2.2  # most nats a token: a perplexity of about 9 among the natural t
 SLACK = 5.0  # nats on top of that, since a first word is always a surprise
 LEAST = 1.1  # score of a proposal: who always or never refuses has 1
 CUT = 3  # most words that an example loses before it is continued
-STEEP = 2.0  # nats of margin in which a task's part changes from 50 to 73 %
 
 _NATURAL = re.compile(r"[A-Z](?:[A-Za-z]|['-](?=[A-Za-z]|\Z)|[,.!?](?= |\Z)| (?=[A-Za-z]))*")
 _WITHIN = re.compile(r"[A-Za-z'-]")  # how a token begins that goes on with a word
@@ -173,12 +173,6 @@ class FluentProposer(Novel):
             )
             for text, both in zip(texts, sides, strict=True)
         ]
-
-
-def smooth(margins: Sequence[float], unknown: float) -> float:
-    """Mean of a soft step over margins, 0 to 1; what has no margin counts as `unknown`."""
-    steps = [unknown if math.isnan(m) else 0.5 + 0.5 * math.tanh(m / STEEP / 2) for m in margins]
-    return sum(steps) / len(steps)
 
 
 def by_length(texts: Iterable[Text]) -> list[str]:
