@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from foreword.search.stops import Budget
 from foreword.suites import get
 
 PAPERS_ROUND = 5  # candidates
+GOOD = 1.65  # on the search tasks: prefixes that are hard to tell apart
 PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on the search tasks
 
 
@@ -158,6 +159,25 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
     return summary
 
 
+def foretelling(world: World, results: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Rank correlation with validation, over all good prefixes that ever led."""
+    from scipy.stats import spearmanr
+
+    curves = [run["curve"] for runs in results.values() for run in runs]
+    prefixes = sorted({p["prefix"] for curve in curves for p in curve if p["search"] >= GOOD})
+    if len(prefixes) < 3 or not world.ground.margins:
+        return {"prefixes": len(prefixes)}
+    scores, valid = (world.score(split, prefixes) for split in ("search", "validation"))
+    known = [margin for margin, _ in world.margins(len(world.ground.margins) - 1, prefixes)]
+    both = [replace(s, margins=m.margins) for s, m in zip(scores, known, strict=True)]
+    goal = [score.overall for score in valid]
+    found = {
+        "overall": spearmanr([score.overall for score in scores], goal).statistic,
+        "standing": spearmanr([ranking.standing(score) for score in both], goal).statistic,
+    }
+    return {"prefixes": len(prefixes), **{name: float(rho) for name, rho in found.items()}}
+
+
 def paired(differences: Sequence[float]) -> list[float | None]:
     """Mean over seeds, with its 95 % interval by Student's t; it has none where nothing varies."""
     from scipy.stats import ttest_1samp
@@ -269,9 +289,11 @@ def main() -> None:
         "budget": args.budget,
         "methods": results,
         "summary": summary,
+        "foretelling": foretelling(world, results),
         "missing": lacking,
         "sampling": asdict(world.sampling),
     }
+    print(f"rank correlation with validation: {figures['foretelling']}")
     if args.batches and not args.toy:
         chats = [chat for side in world.ground.chats for chat in side]
         figures["wall_clock"] = wall_clock(load(), chats, args.batches)

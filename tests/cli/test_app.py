@@ -49,6 +49,7 @@ def test_every_command_has_help_with_an_example(command):
         (["search", "--proposer", "nobody"], "nobody"),
         (["search", "--budget", "soon"], "'soon' is no budget; write for example 5min"),
         (["search", "--format", "nobody"], "nobody"),
+        (["search", "--parent", "nobody"], "nobody"),
         (["search", "--dialect", "vllm"], "give its address by --model"),
         (["search", "--model", "http://h/v1", "--adapter", "agent"], "leave it out"),
         (["eval", "nobody"], "nobody"),

@@ -177,6 +177,13 @@ def test_prefixes_fit_the_format(target, tmp_path):
     assert all(len(target.tokenizer.tokenize(t.prefix)) <= 9 for t in found.result.trials)
 
 
+def test_a_format_that_no_prefix_fits_is_told_at_once(target, tmp_path):
+    for form in (formats.named("json"), replace(formats.named("web"), max_tokens=1)):
+        with pytest.raises(UsageError, match=f"no prefix fits format {form.name}: "):
+            find(target, tmp_path / "run", form=form)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", ["nobody", "file:", "grammar:x", ""])
 def test_an_unknown_proposer_is_named(target, tmp_path, name):
     with pytest.raises(UnknownName, match="proposer"):

@@ -115,6 +115,7 @@ def search(
     target = load_target(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
+    before = load_local(model, parent) if parent else None
     with interruptible(), progress_bar("candidates") as bar:
         if not (bound or patience):
             bar.to(0, (rounds or ROUNDS) * per_round + FINALISTS + LAST_FEW * full)
@@ -123,7 +124,7 @@ def search(
             found_suite,
             out=out,
             proposers=proposer,
-            parent=load_local(model, parent) if parent else None,
+            parent=before,
             rounds=rounds,
             per_round=per_round,
             top_k=top_k,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foreword.core.errors import UsageError
 from foreword.core.protocols import Judge, Proposer
 from foreword.core.runs import Run
 from foreword.core.stats import wilson
@@ -99,7 +100,7 @@ def find(
 
     Raises:
         RunError: another run works in `out`, or it holds a different search.
-        UsageError: the suite lacks a split, or the proposers gave nothing.
+        UsageError: the suite lacks a split, the proposers gave nothing, or no prefix fits.
         TooManyUndecided: the judge could not read this model's replies.
     """
     from foreword.judges.lexicon import LexiconJudge
@@ -108,6 +109,9 @@ def find(
     began = time.monotonic()
     suite = get(suite) if isinstance(suite, str) else suite
     judge, proposers = judge or LexiconJudge(), proposers or STANDARD
+    form = _counted(form, target) if form else None
+    if form and form.fit("I") is None:
+        raise UsageError(f"no prefix fits format {form.name}: {form.why('I')}")
     rounds = rounds or (WITHOUT_END if budget else ROUNDS)
     manifest: dict[str, object] = {
         "command": "search",
@@ -148,7 +152,7 @@ def find(
             seed=seed,
             run=run,
             stops=[*([budget] if budget else []), *([Patience(patience)] if patience else [])],
-            fit=_counted(form, target).fit if form else clean,
+            fit=form.fit if form else clean,
             n_finalists=FINALISTS,
             finalists=_Lazy(lambda: ground.validation(target, suite, judge)),
             last=EpisodeScorer(target, suite, judge, run.path / "last", ground.VALIDATION)
