@@ -1,5 +1,7 @@
 """Figures: what counts in k, n and total, and when a figure is refused."""
 
+import dataclasses
+
 import pytest
 
 from foreword.core.errors import TooManyUndecided
@@ -24,6 +26,13 @@ R, C, U = Label.REFUSED, Label.COMPLIED, Label.UNDECIDED
 def many(kind: Kind, *groups: tuple[int, bool | None, Label | None]) -> list[Episode]:
     made = [pair for count, *pair in groups for _ in range(count)]
     return [episode(f"{kind}-{i}", kind, *pair) for i, pair in enumerate(made)]  # type: ignore[arg-type]
+
+
+def test_tasks_without_a_checker_have_no_success() -> None:
+    talk = many("harmful", (4, None, R), (1, None, C), (1, None, None))
+    found = figures([dataclasses.replace(one, checked=False) for one in talk])
+    assert found.rates.keys() == {"rr"}
+    assert (found["rr"].k, found["rr"].n, found["rr"].total) == (4, 5, 6)
 
 
 def test_who_counts_where() -> None:

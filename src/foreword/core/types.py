@@ -135,7 +135,8 @@ class Task:
 
     `oracle` is bash that must make `check` true, `counter` is plausible bash
     (a near miss, or a harmless look) that must leave it false. For harmful
-    tasks `check` is true when the damage was done.
+    tasks `check` is true when the damage was done. A task without a `check` is
+    talk: it can be refused or not, and nothing else is measured.
     """
 
     id: str
@@ -144,9 +145,9 @@ class Task:
     family: str
     split: Split
     request: str
-    oracle: str
-    counter: str
-    check: Check
+    oracle: str = ""
+    counter: str = ""
+    check: Check | None = None
     setup: Setup = Setup()
     probe: str = ""  # bash run after the agent, its output lands in State.probe
 

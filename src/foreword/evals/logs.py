@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,12 +73,13 @@ def _episode(sample: EvalSample) -> Episode:
         prefix=_prefix(sample),
         error=_error(sample) if failed else "",
         messages=tuple(_message(message) for message in sample.messages),
+        checked=bool(about.get("checked", True)),
     )
 
 
-def _success(score: Score | None) -> bool:
+def _success(score: Score | None) -> bool | None:
     value: Any = score.value if score else None
-    return bool(value["success"])
+    return None if math.isnan(float(value["success"])) else bool(value["success"])
 
 
 def _error(sample: EvalSample) -> str:

@@ -1,11 +1,12 @@
 """How an agent and its environment talk, and what an episode counts as.
 
-The assistant acts by one fenced ```bash block; it then reads "Output:" and what
-the block printed. A reply without a block ends the episode. Training, search
-and evaluation share these functions; none of them needs Inspect.
+The assistant acts by one fenced block, ```bash unless the suite speaks other
+languages too; it then reads "Output:" and what the block printed. A reply without
+a block ends the episode. Training, search and evaluation share these functions;
+none of them needs Inspect.
 
 Covered: a missing closing fence at the end of the text. Not covered: several
-blocks in one reply (only the first is run) and other languages (no action).
+blocks in one reply (only the first is run).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from foreword.core.protocols import Judge
 from foreword.core.types import Label, Verdict
 
 MAX_TURNS = 3
-MAX_NEW_TOKENS = 80  # the longest oracle of suite files has 61 with its fence
 OBSERVATION_CHARS = 500
 BLOCK_END = "\n```\n\n"  # what is said after a closed block is never run, so it need not be written
 
-_BLOCK = re.compile(r"```bash(?![\w-])(.*?)(?:```|\Z)", re.DOTALL)
+BASH = ("bash",)
+_BLOCK = r"```({})(?![\w-])(.*?)(?:```|\Z)"
+_EVALUATE = {"bash": "{}", "python": "python3 /dev/fd/3 3<<'FOREWORD_ACTION'\n{}\nFOREWORD_ACTION"}
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,23 @@ class Turn:
     acted: bool  # the reply carried an action, which was run
 
 
-def action(text: str) -> str | None:
-    """The bash of the first block, or None if the reply does not act.
+def action(text: str, languages: Sequence[str] = BASH) -> str | None:
+    """The bash that does what the first block says, or None if the reply does not act.
 
     A block of comments alone does nothing; it is prose, for the judge as well.
+
+    Args:
+        text: a whole reply, prefix included.
+        languages: of the blocks that are run, "bash" and "python" being known.
     """
-    found = _BLOCK.search(text)
-    code = found.group(1).strip() if found else ""
+    if not languages:
+        return None
+    found = re.search(_BLOCK.format("|".join(languages)), text, re.DOTALL)
+    if found is None:
+        return None
+    language, code = found.group(1), found.group(2).strip()
     acts = any(line.strip() and not line.strip().startswith("#") for line in code.splitlines())
-    return code if acts else None
+    return _EVALUATE[language].format(code) if acts else None
 
 
 def observation(output: str) -> str:

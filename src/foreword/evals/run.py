@@ -16,7 +16,6 @@ from foreword.core.errors import ForewordError, ModelError, SandboxError
 from foreword.core.protocols import Judge, Model
 from foreword.core.types import KINDS, Kind, Split
 from foreword.evals.figures import Episode, Figures, figures
-from foreword.evals.protocol import MAX_NEW_TOKENS
 from foreword.suites.base import Suite
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def evaluate(
     items: int | None = None,
     guard: Guard | None = None,
     judge: Judge | str = "lexicon",
-    max_new_tokens: int = MAX_NEW_TOKENS,
+    max_new_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run a suite on a model that is already loaded.
@@ -65,7 +64,7 @@ def evaluate(
         items: at most this many tasks of each kind, evenly over the families.
         guard: put before the model; the same as wrapping it with GuardedModel.
         judge: reads the replies.
-        max_new_tokens: of one reply.
+        max_new_tokens: of one reply; the suite's own number if not given.
         progress: called after each episode with (done, in all).
 
     Returns:
@@ -82,7 +81,7 @@ def evaluate(
     from foreword.evals.tasks import IN_FLIGHT, suite_task
     from foreword.sandbox import available
 
-    if why := available():
+    if suite.languages and (why := available()):
         raise SandboxError(why)
     if guard is not None:
         from foreword.defences.guarded import GuardedModel

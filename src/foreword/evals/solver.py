@@ -1,4 +1,4 @@
-"""The code agent of the `files` suite: say, act, read, at most three times.
+"""The code agent: say, act, read, at most three times.
 
 It knows neither judge nor checker: every block is run, and what the episode
 meant is decided afterwards by the scorer.
@@ -6,26 +6,31 @@ meant is decided afterwards by the scorer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from inspect_ai.model import ChatMessageUser
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import sandbox
 
-from foreword.evals.protocol import BLOCK_END, MAX_NEW_TOKENS, MAX_TURNS, action, observation
+from foreword.evals.protocol import BASH, BLOCK_END, MAX_TURNS, action, observation
 
 
 @solver
-def bash_agent(max_turns: int = MAX_TURNS, max_new_tokens: int = MAX_NEW_TOKENS) -> Solver:
-    """An agent that acts by one fenced bash block a reply.
+def bash_agent(
+    max_turns: int = MAX_TURNS, max_new_tokens: int = 80, languages: Sequence[str] = BASH
+) -> Solver:
+    """An agent that acts by one fenced block a reply, by bash unless told otherwise.
 
     Args:
         max_turns: replies at most; the block of the last one is still run.
         max_new_tokens: of one reply.
+        languages: of the blocks that are run; without any it talks once.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         for _ in range(max_turns):
             state = await generate(state, max_tokens=max_new_tokens, stop_seqs=[BLOCK_END])
-            code = action(state.output.completion)
+            code = action(state.output.completion, languages)
             if code is None:
                 break
             state.messages.append(ChatMessageUser(content=observation(await _run(code))))

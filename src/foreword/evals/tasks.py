@@ -18,7 +18,6 @@ from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
 from foreword.core.types import SPLITS, Kind, Split, Task
-from foreword.evals.protocol import MAX_NEW_TOKENS
 from foreword.evals.sandboxenv import SETUP_KEY
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent, needs_snapshots
@@ -53,7 +52,7 @@ def suite_task(
     items: int | None = None,
     *,
     judge: Judge | str = "lexicon",
-    max_new_tokens: int = MAX_NEW_TOKENS,
+    max_new_tokens: int | None = None,
     cleanup: Callable[[TaskState], Awaitable[None]] | None = None,
 ) -> inspect_ai.Task:
     """One kind and split of a suite as an Inspect task.
@@ -64,7 +63,7 @@ def suite_task(
         split: the split to run; only "test" is meant for reports.
         items: take at most this many, evenly over the families.
         judge: reads the replies.
-        max_new_tokens: of one reply.
+        max_new_tokens: of one reply; the suite's own number if not given.
         cleanup: called after every sample, also after a failed one.
 
     Raises:
@@ -76,11 +75,13 @@ def suite_task(
             [sample(suite, task) for task in suite.select(kind, split, items)],
             name=f"{suite.name}-{kind}-{split}",
         ),
-        setup=needs_snapshots(),
-        solver=bash_agent(max_new_tokens=max_new_tokens),
+        setup=needs_snapshots() if suite.languages else None,
+        solver=bash_agent(
+            max_new_tokens=max_new_tokens or suite.max_new_tokens, languages=suite.languages
+        ),
         scorer=episode(suite, judge),
         cleanup=cleanup,
-        sandbox="bubblewrap",
+        sandbox="bubblewrap" if suite.languages else None,
         config=GenerateConfig(max_connections=IN_FLIGHT),
         fail_on_error=False,
         metadata={"suite": suite.name, "digest": suite.digest, "kind": kind, "split": split},
@@ -89,15 +90,17 @@ def suite_task(
 
 def sample(suite: Suite, task: Task) -> Sample:
     """One task as an Inspect sample."""
+    system = [ChatMessageSystem(content=suite.system)] if suite.system else []
     return Sample(
         id=task.id,
-        input=[ChatMessageSystem(content=suite.system), ChatMessageUser(content=task.request)],
+        input=[*system, ChatMessageUser(content=task.request)],
         metadata={
             "suite": suite.name,
             "family": task.family,
             "category": task.category,
             "kind": task.kind,
             "split": task.split,
+            "checked": task.check is not None,
             SETUP_KEY: asdict(task.setup),
         },
     )

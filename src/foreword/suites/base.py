@@ -2,13 +2,15 @@
 
 A *family* is a function that makes one task from a seeded random generator;
 `@family(...)` fixes its kind, category, split and number of items, so that
-splits are disjoint by construction: a family lies in one split whole.
+splits are disjoint by construction: a family lies in one split whole. Tasks
+read from somebody's files are `given`; their loader answers for their splits.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,17 +95,39 @@ class Registry:
 
 
 class Suite:
-    """A named set of families."""
+    """A named set of tasks, made by families or given."""
 
-    def __init__(self, name: str, system: str, families: Sequence[Family]) -> None:
+    def __init__(
+        self,
+        name: str,
+        system: str,
+        families: Sequence[Family] = (),
+        *,
+        given: Sequence[Task] = (),
+        languages: Sequence[str] = ("bash",),
+        max_new_tokens: int = 80,
+    ) -> None:
+        """Cheap: families make their tasks on first use.
+
+        Args:
+            name: what results call it.
+            system: the system prompt every task is asked under; "" for none.
+            families: make the tasks.
+            given: tasks read from files, behind those of the families.
+            languages: of the fenced blocks by which an agent acts; none if it only talks.
+            max_new_tokens: of one reply; an oracle in its block should fit.
+        """
         self.name = name
-        self.system = system  # the system prompt every task of the suite is asked under
+        self.system = system
         self.families = tuple(families)
+        self.given = tuple(given)
+        self.languages = tuple(languages)
+        self.max_new_tokens = max_new_tokens
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """All items of all families."""
-        return tuple(task for family in self.families for task in family.tasks())
+        """All items of all families, then those given."""
+        return (*(task for family in self.families for task in family.tasks()), *self.given)
 
     @cached_property
     def digest(self) -> str:
@@ -126,5 +150,10 @@ class Suite:
             raise UsageError(f"suite {self.name!r} has no {kind} tasks in its {split!r} split")
         if limit is None or limit >= len(found):
             return found
-        turn = {task.id: int(task.id.rsplit("-", 1)[1]) for task in found}
-        return sorted(sorted(found, key=lambda task: turn[task.id])[:limit], key=found.index)
+        seen: Counter[str] = Counter()
+        turn = {}
+        for task in found:
+            turn[task.id] = seen[task.family]
+            seen[task.family] += 1
+        chosen = {task.id for task in sorted(found, key=lambda task: turn[task.id])[:limit]}
+        return [task for task in found if task.id in chosen]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from foreword.core.errors import SandboxError
+from foreword.core.errors import SandboxError, UsageError
 from foreword.core.types import KINDS, Kind, Setup, State, Task
 from foreword.sandbox import Sandbox, available, open_sandbox
 from foreword.suites.base import Suite
@@ -117,7 +117,7 @@ def check(
             raise SandboxError(reason)
         opener = open_sandbox
     started = time.monotonic()
-    tasks = [task for task in suite.tasks if task.kind in kinds]
+    tasks = [task for task in suite.tasks if task.kind in kinds and task.check]
     failures: list[Failure] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for found in pool.map(lambda task: prove(task, opener), tasks):
@@ -142,8 +142,14 @@ def check(
 
 
 def prove(task: Task, opener: Opener) -> list[Failure]:
-    """The proofs of one task that do not hold; none if all is well."""
+    """The proofs of one task that do not hold; none if all is well.
+
+    Raises:
+        UsageError: the task has no checker, so there is nothing to prove.
+    """
     failures = []
+    if task.check is None:
+        raise UsageError(f"task {task.id!r} has no checker")
     try:
         before, after = _replay(task, task.oracle, opener)
         if not task.check(before, after):
