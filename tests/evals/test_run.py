@@ -1,7 +1,11 @@
 """evaluate() end to end: scripted agents in the real sandbox, figures from real logs."""
 
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inspect_ai.log import read_eval_log
@@ -9,8 +13,8 @@ from inspect_ai.log import read_eval_log
 from foreword.core.errors import TooManyUndecided, UsageError
 from foreword.core.types import Label
 from foreword.defences.guard import Guard
-from foreword.evals.figures import erosion
-from foreword.evals.run import Outcome, evaluate, read_outcome
+from foreword.evals.figures import Cost, erosion
+from foreword.evals.run import Outcome, evaluate
 from foreword.testing.evals import RuleAgent, WordJudge, small_suite
 
 pytestmark = pytest.mark.sandbox
@@ -64,22 +68,89 @@ def test_a_guard_repairs_the_unsafe_agent(tmp_path: Path) -> None:
     assert outcome.fingerprint.startswith("rules|guard:")
 
 
-def test_logs_are_inspect_logs_and_can_be_resumed(unsafe: Outcome) -> None:
-    log = read_eval_log(str(unsafe.logs["harmful"]))
+def test_logs_are_inspect_logs(unsafe: Outcome) -> None:
+    log = read_eval_log(str(next(path for path in unsafe.logs if "harmful" in path.name)))
     assert log.status == "success" and log.eval.model == "foreword/local/rules"
     assert log.samples is not None and log.samples[0].metadata["category"] == "destruction"
-    log_dir = unsafe.logs["harmful"].parent
-    again = read_outcome(log_dir, small_suite())
-    assert again == unsafe
-    assert read_outcome(log_dir, small_suite(items=5)) is None
 
 
-def test_a_missing_log_is_not_an_outcome(unsafe: Outcome, tmp_path: Path) -> None:
-    shutil.copy(unsafe.logs["benign"], tmp_path)
-    assert read_outcome(tmp_path, small_suite()) is None
-    assert read_outcome(tmp_path / "none", small_suite()) is None
-    part = read_outcome(tmp_path, small_suite(), ["benign"])
-    assert part is not None and len(part.episodes) == 4
+def again(log_dir: Path, agent: RuleAgent, **changed: Any) -> Outcome:
+    asked: dict[str, Any] = {"suite": small_suite(), "judge": WordJudge(), **changed}
+    return evaluate(agent, log_dir=log_dir, resume=True, **asked)
+
+
+def test_what_was_measured_is_not_run_again(unsafe: Outcome) -> None:
+    idle = RuleAgent()
+    outcome = again(unsafe.logs[0].parent, idle)
+    assert outcome.episodes == unsafe.episodes and set(outcome.logs) == set(unsafe.logs)
+    assert idle.batches == []
+
+
+def test_only_the_rest_is_run(unsafe: Outcome, tmp_path: Path) -> None:
+    shutil.copy(next(path for path in unsafe.logs if "benign" in path.name), tmp_path)
+    agent, seen = RuleAgent(), list[tuple[int, int]]()
+    outcome = again(tmp_path, agent, progress=lambda *at: seen.append(at))
+    assert {episode.task for episode in outcome.episodes} == {e.task for e in unsafe.episodes}
+    assert [episode.task for episode in outcome.episodes] == [e.task for e in unsafe.episodes]
+    assert sum(agent.batches) == 16  # two replies for each harmful task and twin
+    assert seen == [(at, 12) for at in range(4, 13)]
+    assert len(outcome.logs) == 3
+
+
+@pytest.mark.parametrize(
+    "changed", [{"suite": small_suite(items=5)}, {"judge": "lexicon"}, {"max_new_tokens": 3}]
+)
+def test_another_evaluation_is_run_whole(unsafe: Outcome, tmp_path: Path, changed: Any) -> None:
+    shutil.copy(next(path for path in unsafe.logs if "benign" in path.name), tmp_path)
+    agent = RuleAgent()
+    outcome = again(tmp_path, agent, kinds=["benign"], **changed)
+    assert sum(agent.batches) == 2 * len(outcome.episodes)
+
+
+def test_errors_are_run_again(tmp_path: Path) -> None:
+    assert all(episode.error for episode in again(tmp_path, RuleAgent(fail_on=" ")).episodes)
+    mended = again(tmp_path, RuleAgent())
+    assert len(mended.episodes) == 12 and not any(episode.error for episode in mended.episodes)
+
+
+KILLED = """
+import sys
+import time
+from pathlib import Path
+from foreword.evals.run import evaluate
+from foreword.testing.evals import RuleAgent, WordJudge, small_suite
+
+class Stuck(RuleAgent):
+    answered = 0
+
+    def _say(self, chat, prefix):
+        if self.answered == 2 * 64:  # as many as are in flight have finished
+            print("stuck", flush=True)
+            sys.stdin.read()
+        self.answered += 1
+        return super()._say(chat, prefix)
+
+suite = small_suite(items=70)
+evaluate(Stuck(), suite, log_dir=Path(sys.argv[1]), kinds=["benign"], judge=WordJudge())
+"""
+
+
+def test_a_killed_run_loses_no_finished_episode(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "stuck\n"
+        time.sleep(1)  # samples are in the log a moment after their last reply
+        killed.kill()
+    agent = RuleAgent()
+    outcome = again(tmp_path, agent, suite=small_suite(items=70), kinds=["benign"])
+    assert outcome.figures()["sr"].k == 70
+    assert sum(agent.batches) == 2 * (70 - 64)
+
+
+def test_an_episode_knows_its_cost(unsafe: Outcome) -> None:
+    cost = sum((episode.cost for episode in unsafe.episodes), Cost())
+    assert (cost.requests, cost.tokens) == (24, 24 * 8) and cost.seconds > 0
 
 
 def test_progress_and_even_choice(tmp_path: Path) -> None:

@@ -122,18 +122,19 @@ def _trust(story: Story) -> None:
 def _measure(
     story: Story, name: str, model: LocalModel, out: Path, items: int, guard: Guard | None = None
 ) -> None:
-    """Evaluate one target on the test split, or read what an earlier sitting measured."""
-    from foreword.evals.run import evaluate, read_outcome
+    """Evaluate one target on the test split, but for what an earlier sitting measured."""
+    from foreword.evals.run import evaluate
 
-    logs = out / "logs" / name
-    fingerprint = f"{model.fingerprint}|guard:{guard.hash8}" if guard else model.fingerprint
-    with story.phase(f"{name}: test tasks"):
-        outcome = read_outcome(logs, story.suite)
-        if outcome is None or outcome.fingerprint != fingerprint:
-            with progress_bar(f"{name}: test tasks") as bar:
-                outcome = evaluate(
-                    model, story.suite, log_dir=logs, items=items, guard=guard, progress=bar.to
-                )
+    with story.phase(f"{name}: test tasks"), progress_bar(f"{name}: test tasks") as bar:
+        outcome = evaluate(
+            model,
+            story.suite,
+            log_dir=out / "logs" / name,
+            items=items,
+            guard=guard,
+            progress=bar.to,
+            resume=True,
+        )
     story.outcomes[name] = outcome
     story.figures[name] = outcome.figures(strict=False)  # `_trust` has the last word
 

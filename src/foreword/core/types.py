@@ -73,6 +73,8 @@ class Reply:
     continuation: str
     tokens: int  # newly generated tokens
     stopped: bool  # True if the model ended its turn, False if it hit the token limit
+    read: int = 0  # tokens the model was shown for it, prefix included; 0 where nobody counted
+    seconds: float = 0.0  # of the model, a batch's time shared out; 0 where nobody measured
 
     @property
     def text(self) -> str:

@@ -9,8 +9,9 @@ can be used from several event loops one after the other.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import anyio.to_thread
@@ -104,6 +105,7 @@ class Batcher:
         """In a worker thread: answer every request of the batch, with an error if need be."""
         settings = batch[0].settings
         answers: Sequence[Reply | Exception]
+        start = time.perf_counter()
         try:
             answers = self.engine.generate(
                 [request.chat for request in batch],
@@ -115,6 +117,8 @@ class Batcher:
             )
             if len(answers) != len(batch):
                 raise ModelError(f"the engine gave {len(answers)} replies to {len(batch)} chats")
+            share = (time.perf_counter() - start) / len(batch)
+            answers = [replace(answer, seconds=share) for answer in answers]
         except ForewordError as error:
             answers = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - a batch is supervised here, samples report it

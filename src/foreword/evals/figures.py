@@ -23,6 +23,24 @@ MAX_UNJUDGED = 0.2  # of total
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What an episode asked of the model."""
+
+    requests: int = 0
+    read: int = 0  # tokens it was shown, in all requests; 0 where nobody counted
+    tokens: int = 0  # tokens it wrote
+    seconds: float = 0.0  # of the model, a batch's time shared among its rows
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.requests + other.requests,
+            self.read + other.read,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
 class Episode:
     """One sample of a log: what was asked, said, done and decided."""
 
@@ -40,6 +58,7 @@ class Episode:
     error: str = ""
     messages: tuple[Message, ...] = ()
     checked: bool = True  # False if the task has no checker, so that only words count
+    cost: Cost = Cost()
 
     @property
     def refused(self) -> bool | None:

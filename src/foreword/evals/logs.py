@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from foreword.core.errors import DataError
 from foreword.core.types import KINDS, Kind, Label, Message
-from foreword.evals.figures import Episode
+from foreword.evals.figures import Cost, Episode
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
+    from inspect_ai.model import ChatMessage
     from inspect_ai.scorer import Score
 
 SCORER = "episode"
@@ -27,16 +29,17 @@ def read_episodes(logs: Iterable[Path | EvalLog]) -> list[Episode]:
     return [_episode(sample) for log in logs for sample in _samples(log)]
 
 
-def find_logs(log_dir: Path) -> dict[str, EvalLog]:
-    """Task name -> header of its newest finished log in a folder."""
+def find_logs(log_dir: Path) -> list[EvalLog]:
+    """The headers of all readable logs in a folder, the oldest first.
+
+    A log that was killed is one of them, with the samples that had been done.
+    """
     from inspect_ai.log import list_eval_logs, read_eval_log
 
-    found: dict[str, EvalLog] = {}
-    if log_dir.is_dir():
-        for info in list_eval_logs(str(log_dir), descending=False):
-            header = read_eval_log(info, header_only=True)
-            if header.status == "success":
-                found[header.eval.task.rsplit("/", 1)[-1]] = header
+    found: list[EvalLog] = []
+    for info in list_eval_logs(str(log_dir), descending=False) if log_dir.is_dir() else []:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # killed before it held anything
+            found.append(read_eval_log(info, header_only=True))
     return found
 
 
@@ -74,6 +77,7 @@ def _episode(sample: EvalSample) -> Episode:
         error=_error(sample) if failed else "",
         messages=tuple(_message(message) for message in sample.messages),
         checked=bool(about.get("checked", True)),
+        cost=sum((_cost(message) for message in sample.messages), Cost()),
     )
 
 
@@ -91,6 +95,14 @@ def _prefix(sample: EvalSample) -> str:
         if message.role == "assistant":
             return str((message.metadata or {}).get("prefix", ""))
     return ""
+
+
+def _cost(message: ChatMessage) -> Cost:
+    """Of a reply that a model of ours gave; nothing of any other message."""
+    said = message.metadata or {}
+    if message.role != "assistant" or "seconds" not in said:
+        return Cost()
+    return Cost(1, int(said["read"]), int(said["tokens"]), float(said["seconds"]))
 
 
 def _message(message: Any) -> Message:

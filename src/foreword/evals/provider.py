@@ -259,11 +259,20 @@ def _output(model_name: str, reply: Reply) -> ModelOutput:
                     content=reply.text,
                     model=model_name,
                     source="generate",
-                    metadata={"prefix": reply.prefix},
+                    metadata={
+                        "prefix": reply.prefix,
+                        "read": reply.read,
+                        "tokens": reply.tokens,
+                        "seconds": round(reply.seconds, 6),
+                    },
                 ),
                 stop_reason="stop" if reply.stopped else "max_tokens",
             )
         ],
-        usage=ModelUsage(output_tokens=reply.tokens, total_tokens=reply.tokens),
+        usage=ModelUsage(
+            input_tokens=reply.read,
+            output_tokens=reply.tokens,
+            total_tokens=reply.read + reply.tokens,
+        ),
         metadata={"prefix": reply.prefix},
     )

@@ -6,7 +6,7 @@ place in the suite and the set-up of its sandbox as metadata.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
 import inspect_ai
@@ -17,7 +17,7 @@ from inspect_ai.solver import TaskState
 from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
-from foreword.core.types import SPLITS, Kind, Split, Task
+from foreword.core.types import SPLITS, Kind, Task
 from foreword.evals.sandboxenv import SETUP_KEY
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent, needs_snapshots
@@ -30,51 +30,43 @@ TASK_NAMES: dict[Kind, str] = {"benign": "benign", "harmful": "harmful", "twin":
 @inspect_ai.task
 def files_benign(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Benign work in a Linux folder; its success rate is SR, its refusal rate ORR."""
-    return suite_task(suites.get("files"), "benign", _split(split), items)
+    return _named("files", "benign", split, items)
 
 
 @inspect_ai.task
 def files_harmful(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Harmful requests with toy targets; ASR is the damage done, RR the refusals."""
-    return suite_task(suites.get("files"), "harmful", _split(split), items)
+    return _named("files", "harmful", split, items)
 
 
 @inspect_ai.task
 def files_twins(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Benign requests that look dangerous; refusing them is over-refusal."""
-    return suite_task(suites.get("files"), "twin", _split(split), items)
+    return _named("files", "twin", split, items)
 
 
 def suite_task(
     suite: Suite,
     kind: Kind,
-    split: Split = "test",
-    items: int | None = None,
+    tasks: Sequence[Task],
     *,
     judge: Judge | str = "lexicon",
     max_new_tokens: int | None = None,
     cleanup: Callable[[TaskState], Awaitable[None]] | None = None,
 ) -> inspect_ai.Task:
-    """One kind and split of a suite as an Inspect task.
+    """Tasks of one kind of a suite as an Inspect task.
 
     Args:
         suite: where the tasks come from.
         kind: benign, harmful or twin.
-        split: the split to run; only "test" is meant for reports.
-        items: take at most this many, evenly over the families.
+        tasks: what `suite.select` gave.
         judge: reads the replies.
         max_new_tokens: of one reply; the suite's own number if not given.
         cleanup: called after every sample, also after a failed one.
-
-    Raises:
-        UsageError: if the split is empty.
     """
     return inspect_ai.Task(
         name=f"{suite.name}_{TASK_NAMES[kind]}",
-        dataset=MemoryDataset(
-            [sample(suite, task) for task in suite.select(kind, split, items)],
-            name=f"{suite.name}-{kind}-{split}",
-        ),
+        dataset=MemoryDataset([sample(suite, task) for task in tasks], name=f"{suite.name}-{kind}"),
         setup=needs_snapshots() if suite.languages else None,
         solver=bash_agent(
             max_new_tokens=max_new_tokens or suite.max_new_tokens, languages=suite.languages
@@ -84,7 +76,7 @@ def suite_task(
         sandbox="bubblewrap" if suite.languages else None,
         config=GenerateConfig(max_connections=IN_FLIGHT),
         fail_on_error=False,
-        metadata={"suite": suite.name, "digest": suite.digest, "kind": kind, "split": split},
+        metadata={"suite": suite.name, "digest": suite.digest, "kind": kind},
     )
 
 
@@ -106,8 +98,10 @@ def sample(suite: Suite, task: Task) -> Sample:
     )
 
 
-def _split(name: str) -> Split:
-    for split in SPLITS:
-        if split == name:
-            return split
-    raise UnknownName("split", name, list(SPLITS))
+def _named(suite: str, kind: Kind, split: str, items: int | None) -> inspect_ai.Task:
+    """What `inspect eval` asks for in strings."""
+    for known in SPLITS:
+        if known == split:
+            found = suites.get(suite)
+            return suite_task(found, kind, found.select(kind, known, items))
+    raise UnknownName("split", split, list(SPLITS))

@@ -73,7 +73,7 @@ class LocalModel(Network):
             nonlocal done
             text = chat.continuation(self.tokenizer, opening, new)
             ended = stopped and not (stop and stop in text)  # by a token that is not in `new`
-            replies[index] = Reply(prefix, text, len(new) + ended, stopped)
+            replies[index] = Reply(prefix, text, len(new) + ended, stopped, len(prompts[index]))
             done += 1
             if progress:
                 progress(done)

@@ -163,7 +163,7 @@ class RemoteModel:
         text, found, _ = said.text.partition(stop) if stop else (said.text, "", "")
         # The words of a suffix are the user's: the judge must not take them for the model's.
         begun = prefix if self.placement == "prefix" else ""
-        return Reply(begun, text + found, said.tokens, said.stopped or bool(found))
+        return Reply(begun, text + found, said.tokens, said.stopped or bool(found), said.read)
 
 
 class RemotePrompts:

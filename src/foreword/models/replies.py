@@ -18,12 +18,13 @@ from typing import Any, Self
 
 from foreword.core.errors import DiskFull, ForewordWarning, UsageError
 
-FILE = "replies.sqlite3"
+FILE = "replies-2.sqlite3"  # the number is that of the table's form
 BUSY_S = 30.0  # longest wait for another process that writes
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS replies "
-    "(key BLOB PRIMARY KEY, text TEXT NOT NULL, tokens INTEGER, stopped INTEGER) WITHOUT ROWID"
+    "(key BLOB PRIMARY KEY, text TEXT NOT NULL, tokens INTEGER, stopped INTEGER, read INTEGER) "
+    "WITHOUT ROWID"
 )
 
 
@@ -34,6 +35,7 @@ class Said:
     text: str
     tokens: int  # of the text, as the server counts; 0 if it does not
     stopped: bool  # it ended its turn
+    read: int = 0  # tokens of what it was given, as the server counts; 0 if it does not
 
 
 class Replies:
@@ -58,8 +60,8 @@ class Replies:
 
     def get(self, key: bytes) -> Said | None:
         """The answer kept under this key."""
-        row = self._do("SELECT text, tokens, stopped FROM replies WHERE key = ?", key)
-        return Said(row[0], row[1], bool(row[2])) if row else None
+        row = self._do("SELECT text, tokens, stopped, read FROM replies WHERE key = ?", key)
+        return Said(row[0], row[1], bool(row[2]), row[3]) if row else None
 
     def put(self, key: bytes, said: Said) -> None:
         """Keep an answer; once this returns, only a power cut could lose it.
@@ -68,8 +70,8 @@ class Replies:
             DiskFull: there is no room; what was kept before is intact.
             UsageError: the file cannot be written.
         """
-        row = (key, said.text, said.tokens, said.stopped)
-        self._do("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", *row)
+        row = (key, said.text, said.tokens, said.stopped, said.read)
+        self._do("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", *row)
 
     def _connect(self) -> None:
         where = self._path or ":memory:"

@@ -214,7 +214,8 @@ def read(answer: Any, question: Question) -> tuple[Said, int]:
     whole = (text or "").encode("utf-8", "replace").decode()  # half a character cannot be kept
     tokens, total = (usage.get(name) or 0 for name in ("completion_tokens", "total_tokens"))
     stopped = choice.get("finish_reason") == "stop"
-    return Said(whole.removeprefix(question.echo), int(tokens), stopped), int(total)
+    shown = int(total) - int(tokens) if total else 0
+    return Said(whole.removeprefix(question.echo), int(tokens), stopped, shown), int(total)
 
 
 def pause_s(headers: Mapping[str, str]) -> float:

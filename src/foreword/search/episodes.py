@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from foreword.core.types import Kind, Label, Score
-from foreword.evals.run import evaluate, read_outcome
+from foreword.evals.run import evaluate
 from foreword.search.scorers import score_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class EpisodeScorer:
         target = self._target
         guard = Guard(prefix=prefix, placement=target.placement, target=target.fingerprint)
         logs = self._logs / sha256(prefix.encode()).hexdigest()[:12]
-        outcome = read_outcome(logs, self._suite) or evaluate(
+        outcome = evaluate(
             cast("Model", target),
             self._suite,
             log_dir=logs,
@@ -59,6 +59,7 @@ class EpisodeScorer:
             items=self._items,
             guard=guard,
             judge=self._judge,
+            resume=True,
         )
         sides = [_labels(outcome.episodes, kinds) for kinds in SIDES]
         return score_of(sides[0], sides[1], "episode")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from foreword.core.errors import UsageError
-from foreword.core.types import Check, Kind, Setup, Split, Task
+from foreword.core.types import KINDS, Check, Kind, Setup, Split, Task
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,17 @@ class Suite:
             setup = (task.setup.script, *map(str, sorted(task.setup.files.items())), task.probe)
             digest.update("\0".join((*parts, *setup, "\0")).encode())
         return digest.hexdigest()
+
+    def kinds(self, split: Split) -> list[Kind]:
+        """The kinds of tasks that a split has.
+
+        Raises:
+            UsageError: it has none at all.
+        """
+        found = {task.kind for task in self.tasks if task.split == split}
+        if not found:
+            raise UsageError(f"suite {self.name!r} has no tasks in its {split!r} split")
+        return [kind for kind in KINDS if kind in found]
 
     def select(self, kind: Kind, split: Split, limit: int | None = None) -> list[Task]:
         """Tasks of one kind and split; `limit` takes items evenly over the families.
