@@ -8,6 +8,7 @@ from foreword.core.stats import (
     Difference,
     format_difference,
     format_rate,
+    mcnemar,
     paired_difference,
     wilson,
 )
@@ -57,6 +58,16 @@ def test_paired_difference_of_a_worked_example() -> None:
     assert found.low == pytest.approx(28 / 62 - half)
     assert found.high == pytest.approx(28 / 62 + half)
     assert (found.n, found.dropped) == (60, 0)
+
+
+def test_mcnemar_is_a_coin_tossed_for_every_change() -> None:
+    before = [True] * 10 + [False] * 10 + [None, True]
+    after = [True] * 9 + [False] + [True] * 6 + [False] * 4 + [True, None]
+    assert mcnemar(before, after) == pytest.approx(2 * (1 + 7) / 2**7)  # 6 of 7 went up
+    assert mcnemar(after, before) == mcnemar(before, after)
+    assert mcnemar([True, None], [True, False]) == 1.0
+    with pytest.raises(ValueError, match="shorter"):
+        mcnemar([True], [])
 
 
 def test_undecided_pairs_are_dropped_and_counted() -> None:

@@ -127,3 +127,15 @@ def test_newcomers_wait_while_the_engine_works() -> None:
 
     anyio.run(main)
     assert batcher.sizes == [1, 3]
+
+
+def test_one_bad_request_does_not_take_its_neighbours_with_it() -> None:
+    class Picky(EchoModel):
+        def generate(self, chats: Sequence[Chat], **rest: Any) -> list[Reply]:
+            if any(chat[-1]["content"] == "bad" for chat in chats):
+                raise ModelError("the guard says nothing that can be read")
+            return super().generate(chats, **rest)
+
+    answers = _ask_all(Batcher(Picky(), window_s=0.01), ["a", "bad", "c"])
+    assert [answer.text for answer in (answers[0], answers[2])] == ["a", "c"]
+    assert isinstance(answers[1], ModelError) and "can be read" in str(answers[1])

@@ -86,6 +86,26 @@ def paired_difference(before: Sequence[bool | None], after: Sequence[bool | None
     )
 
 
+def mcnemar(before: Sequence[bool | None], after: Sequence[bool | None]) -> float:
+    """The two-sided p of the exact McNemar test: as many changes one way as the other?
+
+    Args:
+        before: one outcome a task, None where it is undecided.
+        after: the same tasks in the same order.
+
+    Raises:
+        ValueError: if the two differ in length.
+    """
+    from scipy.stats import binomtest
+
+    changed = [
+        bool(second)
+        for first, second in zip(before, after, strict=True)
+        if None not in (first, second) and first != second
+    ]
+    return float(binomtest(sum(changed), len(changed)).pvalue) if changed else 1.0
+
+
 def format_rate(rate: Rate) -> str:
     """As every table prints it: "52/60 = 0.87 [0.76, 0.93]", "52/60 of 64 run = ..."."""
     counts = f"{rate.k}/{rate.n}" + (f" of {rate.total} run" if rate.total != rate.n else "")

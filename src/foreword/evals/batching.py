@@ -102,32 +102,47 @@ class Batcher:
             await anyio.sleep(self.window_s)
 
     def _generate(self, batch: list[_Request]) -> None:
-        """In a worker thread: answer every request of the batch, with an error if need be."""
-        settings = batch[0].settings
-        answers: Sequence[Reply | Exception]
-        start = time.perf_counter()
+        """In a worker thread: answer every request of the batch, with an error if need be.
+
+        One request that the engine cannot answer must not take its neighbours with it, so a
+        batch that failed is asked again one by one.
+        """
         try:
-            answers = self.engine.generate(
-                [request.chat for request in batch],
-                prefix=settings.prefix,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                seed=settings.seed,
-                stop=settings.stop,
-            )
-            if len(answers) != len(batch):
-                raise ModelError(f"the engine gave {len(answers)} replies to {len(batch)} chats")
-            share = (time.perf_counter() - start) / len(batch)
-            answers = [replace(answer, seconds=share) for answer in answers]
-        except ForewordError as error:
-            answers = [error] * len(batch)
+            replies = self._replies(batch)
         except Exception as error:  # noqa: BLE001 - a batch is supervised here, samples report it
-            failure = ModelError(f"the engine failed on a batch of {len(batch)}: {error!r}")
-            failure.__cause__ = error
-            answers = [failure] * len(batch)
-        for request, answer in zip(batch, answers, strict=True):
-            request.answer = answer
+            if len(batch) == 1:
+                batch[0].answer = _failure(error)
+            else:
+                for request in batch:
+                    self._generate([request])
+            return
+        for request, reply in zip(batch, replies, strict=True):
+            request.answer = reply
+
+    def _replies(self, batch: list[_Request]) -> list[Reply]:
+        settings = batch[0].settings
+        start = time.perf_counter()
+        replies = self.engine.generate(
+            [request.chat for request in batch],
+            prefix=settings.prefix,
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            seed=settings.seed,
+            stop=settings.stop,
+        )
+        if len(replies) != len(batch):
+            raise ModelError(f"the engine gave {len(replies)} replies to {len(batch)} chats")
+        share = (time.perf_counter() - start) / len(batch)
+        return [replace(reply, seconds=share) for reply in replies]
 
     def _wake_next(self) -> None:
         if not self._busy and self._waiting:
             self._waiting[0].wake.set()
+
+
+def _failure(error: Exception) -> ForewordError:
+    if isinstance(error, ForewordError):
+        return error
+    failure = ModelError(f"the engine failed: {error!r}")
+    failure.__cause__ = error
+    return failure

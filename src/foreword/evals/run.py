@@ -33,6 +33,7 @@ class Outcome:
     """What an evaluation found, and where its logs lie."""
 
     fingerprint: str
+    judge: str  # name and version
     logs: tuple[Path, ...]
     episodes: tuple[Episode, ...]
 
@@ -112,7 +113,7 @@ def evaluate(
         done |= {episode.task: episode for episode in read_episodes(new)}
         logs += new
     episodes = [done[task.id] for tasks in chosen.values() for task in tasks]
-    return Outcome(model.fingerprint, tuple(logs), tuple(episodes))
+    return Outcome(model.fingerprint, reader.name, tuple(logs), tuple(episodes))
 
 
 def _run(

@@ -6,6 +6,7 @@ figure of its own, so a number on the page is the number in summary.json.
 
 from __future__ import annotations
 
+from foreword.report.comparison import write_comparison
 from foreword.report.page import Page, Transcript, write
 
-__all__ = ["Page", "Transcript", "write"]
+__all__ = ["Page", "Transcript", "write", "write_comparison"]

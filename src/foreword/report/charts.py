@@ -1,7 +1,7 @@
-"""Three charts as inline SVG: bars with intervals, best so far, refusal against over-refusal.
+"""Charts as inline SVG: bars with intervals, best so far, refusal against over-refusal, defences.
 
 Hand-drawn because a plotting library would embed megabytes of script for
-three pictures. Every mark carries a <title>, which browsers show on hover.
+a few pictures. Every mark carries a <title>, which browsers show on hover.
 Units: shares in 0..1, drawn in per cent. Intervals are Wilson 95 %.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from foreword.core.stats import format_difference
 from foreword.core.types import Rate, Trial
+from foreword.evals.compare import Row
 from foreword.search.ranking import able, front
 
 WIDTH, HEIGHT = 860, 340
@@ -27,9 +29,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
-def _svg(parts: Sequence[str], label: str, width: int = WIDTH) -> str:
+def _svg(parts: Sequence[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> str:
     return (
-        f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
         + "".join(parts)
         + "</svg>"
     )
@@ -165,3 +167,52 @@ def trade_off(trials: Sequence[Trial], chosen: str) -> str:
     parts.append(_text(LEFT, TOP - 6, "harmful tasks refused", anchor="start"))
     parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 6, "benign tasks refused", "heading"))
     return _svg(parts, "Refusal against over-refusal of every candidate")
+
+
+BETTER = {"sr": 1, "asr": -1, "rr": 1, "orr_benign": -1, "orr_twins": -1}
+ROW, NAMES_WIDTH = 30, 210
+
+
+def forest(rows: Sequence[Row], measures: Mapping[str, str]) -> str:
+    """One line of dots with whiskers a defence, one panel a measure.
+
+    Args:
+        rows: of a comparison, the first of which the others are compared with.
+        measures: measure key -> heading, from left to right.
+    """
+    height = TOP + ROW * len(rows) + BOTTOM
+    panel = (WIDTH - NAMES_WIDTH) / max(1, len(measures))
+    parts = [
+        _text(0, TOP + ROW * (n + 0.6), row.defence, "name", "start") for n, row in enumerate(rows)
+    ]
+    for column, (key, heading) in enumerate(measures.items()):
+        start = NAMES_WIDTH + column * panel
+        x = _scale(0, 1, start + 8, start + panel - 14)
+        for tick in (0.0, 0.5, 1.0):
+            parts.append(_line(x(tick), TOP, x(tick), height - BOTTOM, "grid"))
+            parts.append(_text(x(tick), height - BOTTOM + 16, f"{tick:.0%}"))
+        parts.append(_text(x(0.5), height - 8, heading, "heading"))
+        first = rows[0].rates.get(key)
+        if first is not None and first.n:
+            parts.append(_line(x(first.value), TOP, x(first.value), height - BOTTOM, "guide"))
+        for n, row in enumerate(rows):
+            if (rate := row.rates.get(key)) is not None and rate.n:
+                parts += _dot(row, key, heading, rate, x, TOP + ROW * (n + 0.5))
+    return _svg(parts, "Rates of every defence with 95 % intervals", height=height)
+
+
+def _dot(
+    row: Row, key: str, heading: str, rate: Rate, x: Callable[[float], float], y: float
+) -> list[str]:
+    change = row.changes.get(key)
+    css = "mark" if row.changes else "mark first"
+    if change is not None and change.noted:
+        css += " better" if change.difference.value * BETTER[key] > 0 else " worse"
+    title = f"{row.defence}, {heading}: {rate_label(rate)}"
+    if change is not None:
+        title += f"; change {format_difference(change.difference)}, p = {change.p:.2g}"
+    return [
+        f"<g><title>{escape(title)}</title>",
+        _line(x(rate.low), y, x(rate.high), y, "whisker"),
+        f'<circle cx="{x(rate.value):.1f}" cy="{y:.1f}" r="5" class="{css}"/></g>',
+    ]

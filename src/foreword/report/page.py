@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foreword.core.runs import write_text
 from foreword.core.types import Rate, Trial
 from foreword.report import charts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MEASURES = {
     "sr": "SR benign done",
@@ -48,21 +52,30 @@ class Page:
     facts: Mapping[str, str]  # seeds, hashes, versions, seconds
 
 
-def render(page: Page) -> str:
-    """The HTML text."""
+def environment() -> Environment:
+    """Jinja's, which escapes everything and knows no undefined name."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("foreword.report"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["rate"] = charts.rate_label
-    return environment.get_template("report.html").render(
-        page=page,
-        measures=MEASURES,
-        bars=charts.bars(page.figures, MEASURES),
-        by_trials=charts.best_so_far(page.trials, "trials"),
-        by_seconds=charts.best_so_far(page.trials, "seconds"),
-        trade_off=charts.trade_off(page.trials, page.prefix),
+    made.filters["rate"] = charts.rate_label
+    return made
+
+
+def render(page: Page) -> str:
+    """The HTML text."""
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            page=page,
+            measures=MEASURES,
+            bars=charts.bars(page.figures, MEASURES),
+            by_trials=charts.best_so_far(page.trials, "trials"),
+            by_seconds=charts.best_so_far(page.trials, "seconds"),
+            trade_off=charts.trade_off(page.trials, page.prefix),
+        )
     )
 
 

@@ -1,0 +1,146 @@
+"""`foreword compare`: every defence on the same tasks, as table, files and a page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible
+from foreword.cli.options import (
+    Adapter,
+    Concurrency,
+    Dialect,
+    Model,
+    Out,
+    Placed,
+    Render,
+    Seed,
+    Served,
+    ServerModel,
+    load_target,
+)
+from foreword.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from foreword.evals.compare import Comparison
+
+PLAIN = (
+    "none,static:I can't,static:I cannot,static:I'm sorry,ptst,few-shot,constitution,critique,"
+    "self-reminder,icd"
+)
+OF_A_GUARD = ",suffix,ping"
+
+
+@app.command(
+    epilog="Example: [bold]foreword compare --adapter agent --guard guard.json --items 60[/bold]"
+)
+def compare(
+    suite: Annotated[str, typer.Option(help="The suite to run.")] = "files",
+    data: Annotated[
+        Path | None, typer.Option(help="Where the files of a suite by others lie.")
+    ] = None,
+    defences: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Specs, separated by commas without a space; the first is what the others are "
+            "compared with.",
+            show_default="none and all that need nothing else; with --guard suffix and ping",
+        ),
+    ] = None,
+    guard: Annotated[Path | None, typer.Option(help="The guard.json of ping and suffix.")] = None,
+    model: Model = "reference",
+    adapter: Adapter = None,
+    split: Annotated[
+        Literal["train", "search", "validation", "test"], typer.Option(help="Which tasks.")
+    ] = "validation",
+    items: Annotated[
+        int | None, typer.Option(min=1, help="At most this many of each kind.")
+    ] = None,
+    judge: Annotated[str, typer.Option(help="Who reads the replies.")] = "lexicon",
+    out: Out = Path("runs/compare"),
+    seed: Seed = 0,
+    server_model: ServerModel = None,
+    dialect: Dialect = "auto",
+    placement: Placed = "prefix",
+    render: Render = None,
+    concurrency: Concurrency = 16,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare defences: SR, ASR, RR, ORR, tokens and seconds, against the model without any."""
+    from foreword.core.runs import Run, write_json, write_text
+    from foreword.defences.guard import Guard
+    from foreword.evals.compare import compare as run
+    from foreword.evals.defended import stack
+    from foreword.suites import get
+
+    found = get(suite, data)
+    loaded = Guard.load(guard) if guard else None
+    specs = parted(defences or [PLAIN + (OF_A_GUARD if loaded else "")])
+    layers = {spec: stack(spec, loaded) for spec in specs}  # a slip is told before the weights load
+    target = load_target(
+        model, adapter, Served(server_model, dialect, placement, render, concurrency)
+    )
+    manifest = {
+        "command": "compare",
+        "suite": found.digest,
+        "target": target.fingerprint,
+        "defences": specs,
+        "guard": loaded.hash8 if loaded else None,
+        "split": split,
+        "items": items,
+        "judge": judge,
+        "seed": seed,
+    }
+    with interruptible(), Run.open(out, manifest), progress_bar("episodes") as bar:
+        result = run(
+            target,
+            found,
+            layers,
+            out=out / "logs",
+            split=split,
+            items=items,
+            judge=judge,
+            progress=lambda at, done, total: bar.to(
+                specs.index(at) * total + done, len(specs) * total
+            ),
+        )
+        write_json(out / "compare.json", result.to_json())
+        write_text(out / "compare.csv", result.to_csv())
+        write_text(out / "compare.md", result.to_markdown())
+        _report(result, {"target": target.fingerprint, "seed": str(seed)}, out / "report.html")
+    if as_json:
+        emit(result.to_json())
+        return
+    _print(result)
+    console.print(f"files: {out}/compare.json, .csv, .md, report.html", highlight=False)
+
+
+def parted(specs: list[str]) -> list[str]:
+    """Specs without doubles; a comma before a space belongs to somebody's words."""
+    every = [spec.strip() for one in specs for spec in re.split(r",(?!\s)", one)]
+    return list(dict.fromkeys(spec for spec in every if spec))
+
+
+def _report(result: Comparison, facts: dict[str, str], path: Path) -> None:
+    from foreword.core.runs import environment
+    from foreword.report import write_comparison
+
+    about = {"suite": f"{result.suite} {result.digest[:12]}, {result.split}", "judge": result.judge}
+    write_comparison(result, {**facts, **about, **environment()}, path)
+
+
+def _print(result: Comparison) -> None:
+    from rich.table import Table
+
+    from foreword.evals.compare import cells, head
+
+    names = result.measures()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in head(names):
+        table.add_column(title, overflow="fold")
+    for row in result.rows:
+        table.add_row(*cells(row, result.rows[0], names))
+    console.print(table, highlight=False, markup=False)

@@ -1,0 +1,246 @@
+"""Defences side by side: every one on the same tasks, against the model without any.
+
+One evaluation a defence, resumable, each in its own folder of `.eval` logs. A row holds the
+rates, the paired differences to the first row with an interval and an exact test, and the
+cost a request. `Comparison` is plain data; report/ and cli/ draw it.
+
+Covered: defences whose instrument failed (a guard's server that is down) keep the rates that
+could be judged, k of n of N. Not covered: several models in one table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from foreword.core.protocols import Judge, Model
+from foreword.core.stats import Difference, mcnemar, paired_difference
+from foreword.core.types import Rate, Split
+from foreword.evals.figures import Cost, Episode, figures, pairs, rate_json
+from foreword.evals.run import evaluate
+from foreword.suites.base import Suite
+
+NOTED = 0.05
+MEASURES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure against the first row's, over the tasks that both judged."""
+
+    difference: Difference
+    p: float  # exact McNemar, two-sided, of this pair alone
+
+    @property
+    def noted(self) -> bool:
+        """Whether it is worth a star: p below 0.05, not corrected for the number of rows."""
+        return self.p < NOTED
+
+
+@dataclass(frozen=True)
+class Row:
+    """One defence."""
+
+    defence: str  # the spec
+    fingerprint: str
+    rates: Mapping[str, Rate]
+    changes: Mapping[str, Change]  # empty in the first row
+    cost: Cost  # of all episodes together
+    errors: int  # episodes that an instrument's failure ended
+
+    def a_request(self) -> dict[str, float]:
+        """Tokens shown, tokens written and seconds of the model, a request."""
+        n = max(1, self.cost.requests)
+        return {
+            "read": self.cost.read / n,
+            "tokens": self.cost.tokens / n,
+            "seconds": self.cost.seconds / n,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All defences on one suite."""
+
+    suite: str
+    digest: str
+    split: Split
+    judge: str
+    rows: tuple[Row, ...]
+
+    def measures(self) -> list[str]:
+        """Those that any row has, in the usual order."""
+        return [name for name in MEASURES if any(name in row.rates for row in self.rows)]
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "suite": self.suite,
+            "digest": self.digest,
+            "split": self.split,
+            "judge": self.judge,
+            "rows": [_row_json(row) for row in self.rows],
+        }
+
+    def to_csv(self) -> str:
+        """One line a defence and measure."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        rate_fields = ["k", "n", "total", "low", "high"]
+        change_fields = ["change", "change_low", "change_high", "pairs", "p"]
+        writer.writerow(["suite", "defence", "measure", *rate_fields, *change_fields])
+        for row in self.rows:
+            for name, rate in row.rates.items():
+                line: list[object] = [self.suite, row.defence, name, rate.k, rate.n, rate.total]
+                line += [f"{rate.low:.4f}", f"{rate.high:.4f}"]
+                if change := row.changes.get(name):
+                    found = change.difference
+                    line += [f"{v:.4f}" for v in (found.value, found.low, found.high)]
+                    line += [found.n, f"{change.p:.3g}"]
+                else:
+                    line += [""] * 5
+                writer.writerow(line)
+        return text.getvalue()
+
+    def to_markdown(self) -> str:
+        """A table for documents: per cent with interval, change to the first row, cost."""
+        names = self.measures()
+        titles = head(names)
+        lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+        lines += [f"| {' | '.join(cells(row, self.rows[0], names))} |" for row in self.rows]
+        return "\n".join(lines) + "\n"
+
+
+COSTS = ("tokens shown / written a request", "seconds a request")
+
+
+def head(names: Sequence[str]) -> list[str]:
+    """The titles above `cells`."""
+    return ["defence", *(name.upper().replace("_", " ") for name in names), *COSTS]
+
+
+def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
+    """A row as people read it, one text a column of `Comparison.to_markdown`."""
+    found = [row.defence]
+    for name in names:
+        rate, change = row.rates.get(name), row.changes.get(name)
+        if rate is None or not rate.n:
+            found.append("not judged")
+            continue
+        text = f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}] {rate.k}/{rate.n}"
+        text += f" of {rate.total}" if rate.total != rate.n else ""
+        if change is not None and change.difference.n:
+            text += f"; {change.difference.value:+.0%}{'*' if change.noted else ''}"
+        found.append(text)
+    return [*found, *_cost_cells(row, first)]
+
+
+def _cost_cells(row: Row, first: Row) -> list[str]:
+    """Of the first row as they are, of the others as what comes on top."""
+    own, base = row.a_request(), first.a_request()
+    if row is first:
+        return [f"{own['read']:.0f} / {own['tokens']:.0f}", f"{own['seconds']:.2f}"]
+    shown, written = (own[name] - base[name] for name in ("read", "tokens"))
+    ratio = f" ({own['seconds'] / base['seconds']:.2f}x)" if base["seconds"] else ""
+    return [f"{shown:+.0f} / {written:+.0f}", f"{own['seconds']:.2f}{ratio}"]
+
+
+def compare(
+    model: Model,
+    suite: Suite,
+    defences: Mapping[str, Callable[[Model], Model]],
+    *,
+    out: Path,
+    split: Split = "test",
+    items: int | None = None,
+    judge: Judge | str = "lexicon",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Comparison:
+    """Evaluate a model behind each defence on the same tasks.
+
+    Args:
+        model: the target, loaded.
+        suite: where the tasks come from.
+        defences: spec -> what puts it around the model; the first is what the others are
+            compared with.
+        out: a folder of logs a defence is kept here; what is there is not run again.
+        split: which tasks.
+        items: at most this many tasks of each kind, evenly over the families.
+        judge: reads the replies.
+        progress: called with (spec, episodes done, episodes in all).
+
+    Raises:
+        UsageError: the split is empty.
+        SandboxError: no sandbox works here.
+        ModelError: the target did not answer.
+    """
+    measured: dict[str, tuple[str, tuple[Episode, ...]]] = {}
+    judged = ""
+    for spec, wrap in defences.items():
+        outcome = evaluate(
+            wrap(model),
+            suite,
+            log_dir=out / folder(spec),
+            split=split,
+            items=items,
+            judge=judge,
+            progress=None if progress is None else lambda *at, spec=spec: progress(spec, *at),
+            resume=True,
+        )
+        measured[spec] = (outcome.fingerprint, outcome.episodes)
+        judged = outcome.judge
+    (_, first), *_ = measured.values()
+    rows = tuple(
+        _row(spec, fingerprint, episodes, None if episodes is first else first)
+        for spec, (fingerprint, episodes) in measured.items()
+    )
+    return Comparison(suite.name, suite.digest, split, judged, rows)
+
+
+def folder(spec: str) -> str:
+    """A spec as the name of a folder, readable and distinct."""
+    readable = "".join(c if c.isalnum() or c in "+-." else "_" for c in spec)[:40]
+    return readable if readable == spec else f"{readable}-{sha256(spec.encode()).hexdigest()[:8]}"
+
+
+def _row(
+    spec: str, fingerprint: str, episodes: Sequence[Episode], first: Sequence[Episode] | None
+) -> Row:
+    changes = {
+        name: Change(paired_difference(*both), mcnemar(*both))
+        for name, both in (pairs(first, episodes).items() if first is not None else ())
+    }
+    return Row(
+        spec,
+        fingerprint,
+        figures(episodes, strict=False).rates,
+        changes,
+        sum((episode.cost for episode in episodes), Cost()),
+        sum(bool(episode.error) for episode in episodes),
+    )
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "defence": row.defence,
+        "fingerprint": row.fingerprint,
+        "rates": {name: rate_json(rate) for name, rate in row.rates.items()},
+        "changes": {
+            name: {
+                "value": change.difference.value if change.difference.n else None,
+                "low": change.difference.low,
+                "high": change.difference.high,
+                "n": change.difference.n,
+                "p": change.p,
+            }
+            for name, change in row.changes.items()
+        },
+        "requests": row.cost.requests,
+        "a_request": row.a_request(),
+        "errors": row.errors,
+    }

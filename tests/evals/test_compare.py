@@ -1,0 +1,120 @@
+"""compare(): a row a defence, pairs and tests against the first, files for people and programs."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foreword.core.types import Chat, Reply
+from foreword.defences.guard import Guard
+from foreword.defences.guarded import GuardedModel
+from foreword.evals.compare import Comparison, Row, cells, compare, folder, head
+from foreword.evals.figures import Cost
+from foreword.testing.evals import RuleAgent, WordJudge, small_suite
+
+pytestmark = pytest.mark.sandbox
+DEFENCES: dict[str, Any] = {
+    "none": lambda model: model,
+    "static:I care, so I": lambda model: GuardedModel(
+        model, Guard(prefix="I care, so I", target="rules")
+    ),
+}
+
+
+class Counting(RuleAgent):
+    """Says how much it was shown."""
+
+    def generate(self, chats: Sequence[Chat], *, prefix: str = "", **rest: Any) -> list[Reply]:
+        replies = super().generate(chats, prefix=prefix, **rest)
+        return [Reply(r.prefix, r.continuation, 8, True, 100 + len(prefix)) for r in replies]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compare")
+
+
+def run(out: Path, agent: RuleAgent, **rest: Any) -> Comparison:
+    return compare(agent, small_suite(8), DEFENCES, out=out, judge=WordJudge(), **rest)
+
+
+@pytest.fixture(scope="module")
+def found(out: Path) -> Comparison:
+    return run(out, Counting())
+
+
+def test_a_defence_is_compared_with_the_first_row(found: Comparison) -> None:
+    none, static = found.rows
+    assert (none.defence, static.defence) == tuple(DEFENCES)
+    assert none.changes == {} and none.rates["asr"].k == 8
+    change = static.changes["rr"]
+    assert (change.difference.value, change.difference.n) == (1.0, 8)
+    assert change.p == pytest.approx(2 / 2**8) and change.noted
+    assert static.changes["sr"].p == 1.0 and not static.changes["sr"].noted
+    assert found.measures() == ["sr", "asr", "rr", "orr_benign", "orr_twins"]
+    assert (found.suite, found.judge, found.split) == ("small", "words-1", "test")
+
+
+def test_the_cost_is_that_of_a_request(found: Comparison) -> None:
+    none, static = found.rows
+    assert none.cost.requests == 48 and static.cost.requests == 40  # a refusal ends an episode
+    assert (none.a_request()["read"], static.a_request()["read"]) == (100, 112)
+    assert static.a_request()["tokens"] == 8
+    assert cells(none, none, [])[-2] == "100 / 8"
+    assert cells(static, none, [])[-2] == "+12 / +0"
+
+
+def test_nothing_is_measured_twice(found: Comparison, out: Path) -> None:
+    idle, seen = Counting(), list[tuple[str, int, int]]()
+    assert run(out, idle, progress=lambda *at: seen.append(at)) == found
+    assert idle.batches == [] and seen == [(spec, 24, 24) for spec in DEFENCES]
+
+
+def test_tables_say_what_the_rows_say(found: Comparison) -> None:
+    lines = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert len(lines) == 10
+    refused = next(each for each in lines if each["defence"] != "none" and each["measure"] == "rr")
+    assert (refused["k"], refused["n"], refused["change"], refused["pairs"]) == (
+        "8", "8", "1.0000", "8",
+    )  # fmt: skip
+    assert {each["change"] for each in lines if each["defence"] == "none"} == {""}
+    table = found.to_markdown().splitlines()
+    assert table[0] == f"| {' | '.join(head(found.measures()))} |"
+    assert "100% [68%, 100%] 8/8; +100%*" in table[3]
+    data = found.to_json()
+    assert data["rows"][1]["changes"]["rr"]["p"] == pytest.approx(2 / 2**8)
+    assert data["rows"][0]["rates"]["asr"] == {
+        "k": 8, "n": 8, "total": 8, "low": pytest.approx(0.6756, abs=1e-3), "high": 1.0,
+    }  # fmt: skip
+
+
+def test_a_broken_part_is_counted_and_never_judged(tmp_path: Path) -> None:
+    broken = compare(
+        RuleAgent(fail_on="Destroy"), small_suite(2), DEFENCES, out=tmp_path, judge=WordJudge()
+    )
+    none, static = broken.rows
+    assert (
+        none.errors == 2
+        and none.rates["sr"].k == 2
+        and none.rates["rr"].n == 0
+        and none.rates["rr"].total == 2
+    )
+    assert math.isnan(static.changes["rr"].difference.value)
+    assert broken.to_json()["rows"][1]["changes"]["rr"]["value"] is None
+    assert "not judged" in broken.to_markdown()
+    assert cells(static, none, ["rr"])[1] == "not judged"
+
+
+def test_a_row_without_requests_costs_nothing() -> None:
+    assert Row("x", "x", {}, {}, Cost(), 0).a_request()["seconds"] == 0
+
+
+def test_folders_are_readable_and_distinct() -> None:
+    assert folder("ptst+ping") == "ptst+ping"
+    odd = [folder("static:I can't"), folder("static:I can t"), folder("a/../b"), folder("x" * 99)]
+    assert len(set(odd)) == 4
+    assert all("/" not in name and len(name) < 60 for name in odd)
