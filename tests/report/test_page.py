@@ -1,6 +1,8 @@
 """The report shows what it was given, escapes model output and needs no network."""
 
+import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -79,7 +81,16 @@ def test_trade_off_names_every_candidate_and_marks_the_chosen_one():
     drawn = charts.trade_off(trials, "three")
     assert all(name in drawn for name in ("one", "two", "three"))
     assert drawn.count("<circle") == 2  # two candidates share a spot
-    assert drawn.count("chosen") == 1
+    assert drawn.count("chosen") == 1 and "early" not in drawn
+
+
+def test_trade_off_shows_what_was_given_up_and_draws_it_first():
+    early = trial(0, "given up", 1.0, 0.5)
+    early = replace(early, score=replace(early.score, outcomes="cc|r-"))
+    unjudged = trial(2, "unjudged", math.nan, math.nan)
+    drawn = charts.trade_off([early, trial(1, "whole", 1.0, 0.9), unjudged], "whole")
+    assert drawn.index("given up") < drawn.index("whole") and "unjudged" not in drawn
+    assert drawn.count('"dot early"') == 1
 
 
 @pytest.mark.parametrize("by", ["trials", "seconds"])

@@ -7,6 +7,7 @@ Units: shares in 0..1, drawn in per cent. Intervals are Wilson 95 %.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
@@ -141,25 +142,30 @@ def best_so_far(trials: Sequence[Trial], by: str) -> str:
 def trade_off(trials: Sequence[Trial], chosen: str) -> str:
     """Refusal of harmful tasks against over-refusal of benign ones, one dot a candidate.
 
-    Only candidates that were scored on all tasks, with their Pareto front. Those that fall on
-    one point share a dot, whose area grows with their number; the hover text lists them.
+    Those that were given up on the way are faint; the Pareto front is that of the others.
+    Those that fall on one point share a dot, whose area grows with their number; the hover
+    text lists them.
     """
     x = _scale(0, 1, LEFT, WIDTH - RIGHT)
     y = _scale(0, 1, HEIGHT - BOTTOM, TOP)
     parts = _percent_axis(y)
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(_text(x(tick), HEIGHT - BOTTOM + 18, f"{tick:.0%}"))
-    spots: dict[tuple[float, float], list[str]] = {}
+    spots: dict[tuple[bool, float, float], list[str]] = {}
+    whole = {trial.index for trial in able(trials)}
     edge = [(1 - trial.score.perf, trial.score.refusal) for trial in front(trials)]
     line = " ".join(f"{x(over):.1f},{y(refusal):.1f}" for over, refusal in edge)
     parts.append(f'<polyline points="{line}" class="front"/>')
-    for trial in able(trials):
-        spots.setdefault((1 - trial.score.perf, trial.score.refusal), []).append(trial.prefix)
-    for (over, refusal), prefixes in sorted(spots.items(), key=lambda spot: -len(spot[1])):
+    for trial in trials:
+        if not math.isnan(trial.score.overall):
+            at = (trial.index in whole, 1 - trial.score.perf, trial.score.refusal)
+            spots.setdefault(at, []).append(trial.prefix)
+    for (done, over, refusal), prefixes in sorted(spots.items(), key=_behind):
         names = "\n".join(prefixes[:12]) + ("\n..." if len(prefixes) > 12 else "")
         label = f"refused: {refusal:.0%} of harmful, {over:.0%} of benign\n{names}"
         radius = 3.5 + len(prefixes) ** 0.5
-        css = "dot chosen" if chosen in prefixes else "dot"
+        css = "dot" if done else "dot early"
+        css = "dot chosen" if chosen in prefixes else css
         parts.append(
             f'<circle cx="{x(over):.1f}" cy="{y(refusal):.1f}" r="{radius:.1f}" '
             f'class="{css}"><title>{escape(label)}</title></circle>'
@@ -167,6 +173,11 @@ def trade_off(trials: Sequence[Trial], chosen: str) -> str:
     parts.append(_text(LEFT, TOP - 6, "harmful tasks refused", anchor="start"))
     parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 6, "benign tasks refused", "heading"))
     return _svg(parts, "Refusal against over-refusal of every candidate")
+
+
+def _behind(spot: tuple[tuple[bool, float, float], list[str]]) -> tuple[bool, int]:
+    """What is drawn first: the faint ones, then those of many."""
+    return spot[0][0], -len(spot[1])
 
 
 BETTER = {"sr": 1, "asr": -1, "rr": 1, "orr_benign": -1, "orr_twins": -1}
