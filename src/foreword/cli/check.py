@@ -7,11 +7,13 @@ in the sandbox; the judge's is its agreement with hand-labelled openings.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit
+from foreword.cli.options import Data
 from foreword.cli.progress import progress_bar
 
 
@@ -20,6 +22,7 @@ def check(
     what: Annotated[
         str, typer.Argument(help="A suite ([bold]files[/bold]) or [bold]judge[/bold].")
     ],
+    data: Data = None,
     jobs: Annotated[int, typer.Option(help="Sandboxes at a time.")] = os.cpu_count() or 2,
     as_json: JsonFlag = False,
 ) -> None:
@@ -27,15 +30,19 @@ def check(
     if what == "judge":
         _check_judge(as_json)
     else:
-        _check_suite(what, jobs, as_json)
+        _check_suite(what, data, jobs, as_json)
 
 
-def _check_suite(name: str, jobs: int, as_json: bool) -> None:
+def _check_suite(name: str, data: Path | None, jobs: int, as_json: bool) -> None:
+    from foreword.core.errors import UsageError
     from foreword.suites import get
     from foreword.suites.check import check as replay
 
-    suite = get(name)
-    with progress_bar(f"replaying {name}", total=len(suite.tasks)) as advance:
+    suite = get(name, data)
+    proofs = sum(task.check is not None for task in suite.tasks)
+    if not proofs:
+        raise UsageError(f"suite {name!r} is talk: no task has a checker, nothing can be replayed")
+    with progress_bar(f"replaying {name}", total=proofs) as advance:
         report = replay(suite, jobs=jobs, progress=advance)
     if as_json:
         emit(report.to_dict())

@@ -11,6 +11,7 @@ from foreword.cli.app import JsonFlag, app, console, emit, interruptible, notes
 from foreword.cli.options import (
     Adapter,
     Concurrency,
+    Data,
     Dialect,
     Model,
     Placed,
@@ -22,7 +23,9 @@ from foreword.cli.options import (
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from foreword.core.types import Split
     from foreword.evals.figures import Figures
+    from foreword.suites import Suite
 
 
 @app.command(
@@ -34,9 +37,11 @@ def evaluate(
     model: Model = "reference",
     adapter: Adapter = None,
     guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
+    data: Data = None,
     split: Annotated[
-        Literal["train", "search", "validation", "test"], typer.Option(help="Which tasks.")
-    ] = "validation",
+        Literal["train", "search", "validation", "test"] | None,
+        typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
+    ] = None,
     items: Annotated[
         int | None, typer.Option(min=1, help="At most this many of each kind.")
     ] = None,
@@ -54,7 +59,7 @@ def evaluate(
     from foreword.evals.run import evaluate as run
     from foreword.suites import get
 
-    loaded_suite = get(suite)
+    loaded_suite = get(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")
@@ -65,7 +70,7 @@ def evaluate(
             target,
             loaded_suite,
             log_dir=logs,
-            split=split,
+            split=split or default_split(loaded_suite),
             items=items,
             guard=loaded_guard,
             progress=bar.to,
@@ -76,6 +81,11 @@ def evaluate(
         return
     print_figures({target.fingerprint: figures})
     notes.print(f"logs: {logs} (inspect view --log-dir {logs})", highlight=False)
+
+
+def default_split(suite: Suite) -> Split:
+    """Validation, since the test split is for reports; test where the suite has no other."""
+    return "validation" if any(task.split == "validation" for task in suite.tasks) else "test"
 
 
 def print_figures(targets: dict[str, Figures]) -> None:

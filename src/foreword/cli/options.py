@@ -25,6 +25,12 @@ Model = Annotated[
 Adapter = Annotated[
     str | None, typer.Option("--adapter", help="LoRA adapter: a path, aligned or agent.")
 ]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Where a suite's files lie.", show_default="its own place, or its home"
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seeds everything random.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run is resumed.")]
 ServerModel = Annotated[

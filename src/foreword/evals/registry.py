@@ -11,7 +11,7 @@ from foreword.evals.provider import provider
 from foreword.evals.sandboxenv import BubblewrapEnvironment
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent
-from foreword.evals.tasks import files_benign, files_harmful, files_twins
+from foreword.evals.tasks import files_benign, files_harmful, files_twins, xstest
 
 __all__ = [
     "BubblewrapEnvironment",
@@ -21,4 +21,5 @@ __all__ = [
     "files_harmful",
     "files_twins",
     "provider",
+    "xstest",
 ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
 
 import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -17,11 +19,13 @@ from inspect_ai.solver import TaskState
 from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
-from foreword.core.types import SPLITS, Kind, Task
+from foreword.core.types import KINDS, SPLITS, Kind, Task
 from foreword.evals.sandboxenv import SETUP_KEY
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent, needs_snapshots
 from foreword.suites.base import Suite
+
+T = TypeVar("T")
 
 IN_FLIGHT = 64  # samples of one task at a time; three kinds of tasks fill a batch of the engine
 TASK_NAMES: dict[Kind, str] = {"benign": "benign", "harmful": "harmful", "twin": "twins"}
@@ -43,6 +47,14 @@ def files_harmful(split: str = "test", items: int | None = None) -> inspect_ai.T
 def files_twins(split: str = "test", items: int | None = None) -> inspect_ai.Task:
     """Benign requests that look dangerous; refusing them is over-refusal."""
     return _named("files", "twin", split, items)
+
+
+@inspect_ai.task
+def xstest(
+    kind: str = "twin", items: int | None = None, data: str | None = None
+) -> inspect_ai.Task:
+    """Talk that only looks unsafe (twin: ORR), or is (harmful: RR), from XSTest."""
+    return _named("xstest", kind, "test", items, data)
 
 
 def suite_task(
@@ -98,10 +110,17 @@ def sample(suite: Suite, task: Task) -> Sample:
     )
 
 
-def _named(suite: str, kind: Kind, split: str, items: int | None) -> inspect_ai.Task:
+def _named(
+    suite: str, kind: str, split: str, items: int | None, data: str | None = None
+) -> inspect_ai.Task:
     """What `inspect eval` asks for in strings."""
-    for known in SPLITS:
-        if known == split:
-            found = suites.get(suite)
-            return suite_task(found, kind, found.select(kind, known, items))
-    raise UnknownName("split", split, list(SPLITS))
+    one, part = _known("kind", kind, KINDS), _known("split", split, SPLITS)
+    found = suites.get(suite, Path(data) if data else None)
+    return suite_task(found, one, found.select(one, part, items))
+
+
+def _known(what: str, name: str, known: Sequence[T]) -> T:
+    for each in known:
+        if each == name:
+            return each
+    raise UnknownName(what, name, list(map(str, known)))

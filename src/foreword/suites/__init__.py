@@ -11,7 +11,10 @@ from foreword.suites.base import Suite
 
 __all__ = ["Suite", "get", "names"]
 
-_SUITES = {"files": "foreword.suites.files"}  # name -> the module whose load(data) makes it
+_SUITES = {  # name -> the module whose load(data) makes it
+    "files": "foreword.suites.files",
+    "xstest": "foreword.suites.xstest",
+}
 
 
 def names() -> list[str]:
