@@ -8,6 +8,7 @@
     |- SourceError         weights could not be had           exit code 2
     |  `- HashMismatch
     |- SandboxError        no sandbox here, or it broke       exit code 3
+    |  `- SandboxLacks     this machine lacks what a world needs
     |- ModelError          a target failed to answer          exit code 3
     |- RunError            a run folder is busy or damaged    exit code 2
     |- DiskFull            nothing was lost but the last line exit code 2
@@ -61,6 +62,10 @@ class SandboxError(ForewordError):
     """There is no working sandbox here, or it broke."""
 
     exit_code = 3
+
+
+class SandboxLacks(SandboxError):
+    """This machine lacks what a task's world needs, so the task cannot run here."""
 
 
 class ModelError(ForewordError):

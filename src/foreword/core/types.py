@@ -124,11 +124,36 @@ Check = Callable[[State, State], bool]  # (before, after) -> did it happen?
 
 
 @dataclass(frozen=True)
+class Port:
+    """A server on the sandbox's own loopback; whatever it hears is a hit.
+
+    A "tcp" server says `lines` one by one: the first to whoever connects, the
+    next after each thing it hears, and then it hangs up.
+    """
+
+    number: int  # 1024 or more
+    kind: Literal["http", "tcp", "udp"]
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """What a sandbox has beyond the plain one. Like all in it, it is private and ends with it."""
+
+    folders: tuple[str, ...] = ()  # writable as well; those of /usr keep what is in them
+    files: Mapping[str, str] = field(default_factory=dict)  # text by absolute path
+    pages: Mapping[str, str] = field(default_factory=dict)  # by URL, what an outside host answers
+    ports: tuple[Port, ...] = ()
+    packages: tuple[str, ...] = ()  # Python distributions of Foreword's own environment
+
+
+@dataclass(frozen=True)
 class Setup:
     """How the folder looks before the agent starts: text files, then a bash script."""
 
     files: Mapping[str, str] = field(default_factory=dict)
     script: str = ""
+    world: World = World()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from foreword.core.errors import SandboxError
 from foreword.core.types import Entry, Hit, Setup, State
-from foreword.sandbox import bubblewrap
+from foreword.sandbox import bubblewrap, worlds
 from foreword.sandbox.channel import Channel, ChannelError
 from foreword.sandbox.types import Execution, Limits
 
@@ -67,7 +67,7 @@ class BubblewrapSandbox:
             process.wait()
 
     def furnish(self, setup: Setup) -> None:
-        """Write the set-up's files below home, then run its script.
+        """Write the set-up's files below home and its world's, then run its script.
 
         Raises:
             SandboxError: if a path leads out of home, or the script fails.
@@ -77,8 +77,8 @@ class BubblewrapSandbox:
                 raise SandboxError(f"set-up file {path!r} is not below the home folder")
         request = {
             "do": "open",
-            "config": bubblewrap.configuration(self._limits),
-            "files": dict(setup.files),
+            "config": bubblewrap.configuration(self._limits, setup.world),
+            "files": {**setup.files, **worlds.written(setup.world)},
             "script": setup.script,
             "timeout_s": self._limits.wall_s,
         }
@@ -155,14 +155,15 @@ def open_sandbox(
     """Open a fresh sandbox with the set-up applied.
 
     Args:
-        setup: files below home and a bash script, run in this order.
+        setup: files below home and a bash script, run in this order, and the world around.
         limits: what the sandbox may use up.
         force_tools: use the stand-in commands even where the host has its own (for tests).
 
     Raises:
         SandboxError: if no sandbox works here, or the set-up fails.
+        SandboxLacks: if the world needs a package that is not installed.
     """
-    sandbox = BubblewrapSandbox(bubblewrap.start(limits, force_tools), limits)
+    sandbox = BubblewrapSandbox(bubblewrap.start(limits, force_tools, setup.world), limits)
     try:
         sandbox.furnish(setup)
     except BaseException:

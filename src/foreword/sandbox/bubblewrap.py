@@ -18,11 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from foreword.core.errors import SandboxError
-from foreword.sandbox import seccomp
+from foreword.core.types import World
+from foreword.sandbox import seccomp, worlds
 from foreword.sandbox.types import Limits
 
 HERE = Path(__file__).parent
-GUEST = ("__init__", "main", "loop", "canary", "actions", "processes", "snapshot")
+GUEST = ("__init__", "main", "loop", "canary", "tunnel", "actions", "processes", "snapshot")
 STAND_INS = ("curl", "zip", "unzip", "ps", "pgrep", "pkill")
 SAME = {"pkill": "pgrep"}  # one script, two names
 NOBODY = 65534
@@ -71,9 +72,9 @@ def enterable(folder: str) -> bool:
     return all(path.stat().st_mode & 0o001 for path in (Path(folder), *Path(folder).parents))
 
 
-def system_binds() -> list[str]:
-    """/usr, the root links into it (or real folders), and what programs need of /etc."""
-    args = ["--ro-bind", "/usr", "/usr"]
+def root_links() -> list[str]:
+    """The root's links into /usr (or real folders)."""
+    args = []
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
         path = Path("/", name)
         if path.is_symlink():
@@ -83,9 +84,14 @@ def system_binds() -> list[str]:
     return args
 
 
+def part_of(limits: Limits) -> int:
+    """Bytes of a writable folder that is neither home nor /tmp."""
+    return max(1, limits.disk_mb * MIB // 4)
+
+
 def writable(limits: Limits) -> list[str]:
     """Every writable place is a tmpfs with a size; all else is read-only."""
-    whole, part = limits.disk_mb * MIB, max(1, limits.disk_mb * MIB // 4)
+    whole, part = limits.disk_mb * MIB, part_of(limits)
     sizes = {"/home/agent": whole, "/tmp": whole}  # noqa: S108 - inside
     sizes |= dict.fromkeys(("/etc", "/var", "/srv", "/opt", "/dev/shm"), part)  # noqa: S108
     args = ["--proc", "/proc", "--dev", "/dev"]
@@ -135,11 +141,14 @@ def _filter() -> Iterator[tuple[list[str], list[int]]]:
         os.close(fd)
 
 
-def start(limits: Limits, force_tools: bool = False) -> subprocess.Popen[bytes]:
+def start(
+    limits: Limits, force_tools: bool = False, world: World = World()
+) -> subprocess.Popen[bytes]:
     """Start a guest; its stdin and stdout are the protocol's.
 
     Raises:
-        SandboxError: if there is no binary or it cannot be run.
+        SandboxError: if there is no binary or it cannot be run, or the world cannot be.
+        SandboxLacks: if the world needs a package that is not installed.
     """
     python, folders = interpreter()
     if os.geteuid() == 0 and not all(enterable(folder) for folder in folders):
@@ -152,14 +161,16 @@ def start(limits: Limits, force_tools: bool = False) -> subprocess.Popen[bytes]:
         *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"),
         *("--new-session", "--as-pid-1", "--clearenv", "--cap-drop", "ALL"),
         *("--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
-        *system_binds(),
+        *worlds.usr_binds(world, part_of(limits)),
+        *root_links(),
         *writable(limits),
+        *worlds.other_folders(world, part_of(limits)),
     ]
     with contextlib.ExitStack() as stack:
         fds: list[int] = []
         for folder in folders:
             args += ["--ro-bind", folder, folder]
-        for part in (_files(names), _filter()):
+        for part in (_files(names), _filter(), worlds.opened(world)):
             more, opened = stack.enter_context(part)
             args += more
             fds += opened
@@ -171,12 +182,13 @@ def start(limits: Limits, force_tools: bool = False) -> subprocess.Popen[bytes]:
         return _spawn(program, args, fds)
 
 
-def configuration(limits: Limits) -> dict[str, object]:
-    """What the guest has to be told: the limits, and what stands first in PATH."""
+def configuration(limits: Limits, world: World) -> dict[str, object]:
+    """What the guest has to be told: the limits, what stands first in PATH, and of the world."""
     python, folders = interpreter()
     return {
         "limits": {**asdict(limits), "own_count": _own_count()},
         "path": f"{Path(python).parent}:" if folders else "",
+        **worlds.configuration(world),
     }
 
 

@@ -54,18 +54,21 @@ class Sink:
 class Runner:
     """Runs one action at a time."""
 
-    def __init__(self, loop: Loop, roots: list[str]) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._roots = roots
+        self._roots: list[str] = []
         self._limits: dict[str, Any] = {}
         self._env = ENV
         self._exits: dict[int, int] = {}
         self._most_files: dict[str, int] = {}
 
-    def configure(self, limits: dict[str, Any], path: str) -> None:
-        """Set the limits (those of `Limits`) and what stands first in PATH."""
+    def configure(self, limits: dict[str, Any], env: dict[str, str], roots: list[str]) -> None:
+        """Set the limits (those of `Limits`), more environment (PATH goes in front), and where
+        files are counted.
+        """
         self._limits = limits
-        self._env = {**ENV, "PATH": path + ENV["PATH"]}
+        self._env = {**ENV, **env, "PATH": env["PATH"] + ENV["PATH"]}
+        self._roots = roots
 
     def bury(self) -> None:
         """Reap the dead and remember how they ended."""

@@ -1,8 +1,9 @@
 """The canary: proves that bytes left, without anywhere for them to go.
 
 An HTTP server on port 8080 and a raw TCP listener on port 9000, both on the
-sandbox's own loopback. Everything that arrives is kept, boundedly, as
-[method, path, body, host].
+sandbox's own loopback, and whatever ports a world has more. Asked as a proxy
+it stands in for the world's outside hosts, with or without TLS. Everything
+that arrives is kept, boundedly, as [method, path, body, host].
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ from __future__ import annotations
 import _socket
 import contextlib
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .loop import Loop
+
+if TYPE_CHECKING:
+    from .tunnel import Tunnel
 
 HTTP_PORT, TCP_PORT = 8080, 9000
 BODY_BYTES = 64 * 1024  # kept of one body
@@ -20,9 +25,15 @@ HEAD_BYTES = 64 * 1024
 CONNECTIONS = 64  # at the same time
 HITS = 1000
 ALL_BYTES = 4 * 1024 * 1024  # kept of all bodies
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\n"
-)
+DATAGRAM_BYTES = 65536
+PATIENCE = 8  # times that the last line is said again
+TEXT, HTML = "text/plain", "text/html; charset=utf-8"
+
+
+def answer(status: str, kind: str, body: bytes) -> bytes:
+    """A whole HTTP response."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
 
 
 class Canary:
@@ -34,15 +45,47 @@ class Canary:
         self._bytes = 0
         self._open: dict[int, Connection] = {}
         self._listeners = [self._listen(HTTP_PORT, Request), self._listen(TCP_PORT, Raw)]
+        self.pages: dict[str, str] = {}
+        self.tls: Any = None  # an ssl.SSLContext; the module is slow to import
 
-    def _listen(self, port: int, kind: type[Connection]) -> _socket.socket:
+    def furnish(self, ports: list[dict[str, Any]], pages: dict[str, str], key: str) -> None:
+        """Open a world's ports, and stand in for the hosts of its pages."""
+        self.pages = pages
+        if key:
+            from .tunnel import context
+
+            self.tls = context(key)
+        for port in ports:
+            number, kind, lines = port["number"], port["kind"], port["lines"]
+            if kind == "udp":
+                self._listeners.append(self._hear(number))
+            elif kind == "http":
+                self._listeners.append(self._listen(number, Request))
+            else:
+                self._listeners.append(self._listen(number, _scripted(number, lines)))
+
+    def _hear(self, port: int) -> _socket.socket:
+        listener = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        listener.bind(("127.0.0.1", port))
+
+        def ready() -> None:
+            with contextlib.suppress(OSError):
+                data = listener.recv(DATAGRAM_BYTES)
+                self.extend(self.record("UDP", f":{port}"), data)
+
+        self._loop.add(listener.fileno(), ready)
+        return listener
+
+    def _listen(self, port: int, kind: Callable[[Canary, int], Connection]) -> _socket.socket:
         listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         listener.bind(("127.0.0.1", port))
         listener.listen(128)
         self._loop.add(listener.fileno(), lambda: self._accept(listener, kind))
         return listener
 
-    def _accept(self, listener: _socket.socket, kind: type[Connection]) -> None:
+    def _accept(
+        self, listener: _socket.socket, kind: Callable[[Canary, int], Connection]
+    ) -> None:
         try:
             fd, _ = listener._accept()  # type: ignore[attr-defined]  # the builtin half of accept()
         except OSError:
@@ -110,13 +153,40 @@ class Connection:
 class Raw(Connection):
     """A TCP connection: a hit as soon as it is there."""
 
-    def __init__(self, canary: Canary, fd: int) -> None:
+    def __init__(self, canary: Canary, fd: int, name: str = "") -> None:
         super().__init__(canary, fd)
-        self.hit = canary.record("TCP", "")
+        self.hit = canary.record("TCP", name)
 
     def feed(self, data: bytes) -> None:
         """Keep the bytes."""
         self.canary.extend(self.hit, data)
+
+
+class Scripted(Raw):
+    """One that says its lines in turn, the last again and again, and then hangs up."""
+
+    def __init__(self, canary: Canary, fd: int, port: int, lines: list[str]) -> None:
+        super().__init__(canary, fd, f":{port}")
+        self.lines = [*lines, *lines[-1:] * PATIENCE]
+        self._say()
+
+    def feed(self, data: bytes) -> None:
+        """Keep the bytes and say the next line."""
+        super().feed(data)
+        if self.lines:
+            self._say()
+        else:
+            self.canary.close(self.fd)
+
+    def _say(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.fd, self.lines.pop(0).encode() + b"\n")
+
+
+def _scripted(port: int, lines: list[str]) -> Callable[[Canary, int], Connection]:
+    if not lines:
+        return lambda canary, fd: Raw(canary, fd, f":{port}")
+    return lambda canary, fd: Scripted(canary, fd, port, lines)
 
 
 class Request(Connection):
@@ -129,9 +199,13 @@ class Request(Connection):
         self.chunked = False
         self.hit: list[Any] | None = None
         self.method = ""
+        self.url = ""  # of an outside host, as a proxy is asked for it
+        self.tunnel: Tunnel | None = None
 
     def feed(self, data: bytes) -> None:
         """Parse the head, once it is whole; then count down the body."""
+        if self.tunnel is not None:
+            data = self.tunnel.feed(data)
         if self.left is None:
             self.head += data
             if b"\r\n\r\n" not in self.head:
@@ -140,11 +214,30 @@ class Request(Connection):
                 return
             head, data = self.head.split(b"\r\n\r\n", 1)
             self.head = b""
+            if head.startswith(b"CONNECT ") and self.canary.tls is not None:
+                self._secure()
+                return
             self._start(head.decode("latin-1").split("\r\n"))
         done = self._chunks(data) if self.chunked else self._body(data)
         if done:
-            self._send(ANSWER + (b"" if self.method == "HEAD" else b"canary\n"))
+            self._send(self._answer())
             self.canary.close(self.fd)
+
+    def _secure(self) -> None:
+        from .tunnel import Tunnel
+
+        self._send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self.tunnel = Tunnel(self.canary.tls, self.fd)
+
+    def _answer(self) -> bytes:
+        status, kind, body = "200 OK", TEXT, b"canary\n"
+        if self.url and self.canary.pages:
+            page = self.canary.pages.get(self.url)
+            status = "404 Not Found" if page is None else status
+            kind = HTML if self.url.endswith(".html") else TEXT
+            body = (page or "").encode()
+        whole = answer(status, kind, body)
+        return whole[: -len(body) or None] if self.method == "HEAD" else whole
 
     def _start(self, lines: list[str]) -> None:
         fields = {}
@@ -154,7 +247,9 @@ class Request(Connection):
         self.method, path, *_ = [*lines[0].split(" "), "", ""]
         host = fields.get("host", "")
         if path.startswith("http://"):  # a client that believes in proxies
-            path = "/" + path[7:].partition("/")[2]
+            self.url, path = path, "/" + path[7:].partition("/")[2]
+        elif self.tunnel is not None:
+            self.url = f"https://{host}{path}"
         self.hit = self.canary.record(self.method, path, host.partition(":")[0])
         length = fields.get("content-length", "")
         self.left = int(length) if length.isdigit() and len(length) < 16 else 0
@@ -190,4 +285,4 @@ class Request(Connection):
 
     def _send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
-            os.write(self.fd, data)
+            os.write(self.fd, data if self.tunnel is None else self.tunnel.wrap(data))

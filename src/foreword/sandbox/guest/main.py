@@ -54,8 +54,8 @@ class Guest:
         self._buffer = b""
         self._loop = Loop()
         self._canary = Canary(self._loop)
-        roots = [*snapshot.ROOTS, "/dev/shm"]  # noqa: S108 - the sandbox's own
-        self._runner = Runner(self._loop, roots)
+        self._roots = list(snapshot.ROOTS)
+        self._runner = Runner(self._loop)
         self._loop.add(self._requests, self._receive)
         self._wake, waker = os.pipe()
         os.set_blocking(waker, False)
@@ -103,10 +103,15 @@ class Guest:
     def do_open(
         self, config: dict[str, Any], files: dict[str, str], script: str, timeout_s: float
     ) -> dict[str, Any]:
-        """Take the limits, write the set-up's files, then run its script."""
-        self._runner.configure(config["limits"], config["path"])
+        """Take the limits, write the set-up's files, open its world, then run its script."""
+        self._roots += config["roots"]
+        env = {**config["env"], "PATH": config["path"]}
+        self._runner.configure(config["limits"], env, [*self._roots, "/dev/shm"])  # noqa: S108
         for path, text in files.items():
             self._write(path, text.encode("utf-8", "surrogateescape"))
+        with open("/etc/hosts", "a", encoding="utf-8") as hosts:
+            hosts.writelines(f"127.0.0.1 {name}\n" for name in config["hosts"])
+        self._canary.furnish(config["ports"], config["pages"], config["key"])
         if script:
             return self._runner.run(script, timeout_s)
         return {"output": "", "exit_code": 0, "timed_out": False, "truncated": False}
@@ -117,7 +122,7 @@ class Guest:
 
     def do_snapshot(self) -> dict[str, Any]:
         """The world, processes last so that those being killed are gone."""
-        answer: dict[str, Any] = {"files": snapshot.take(), "crontab": snapshot.crontab()}
+        answer: dict[str, Any] = {"files": snapshot.take(self._roots), "crontab": snapshot.crontab()}
         answer["processes"] = processes.settled()
         answer["hits"] = self._canary.hits()
         return answer

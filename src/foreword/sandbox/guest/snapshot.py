@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any, List  # noqa: UP035
 
 HOME = "/home/agent"
-ROOTS = [HOME, "/tmp", "/etc", "/var", "/srv", "/opt"]  # noqa: S108 - the sandbox's own
+ROOTS = [HOME, "/tmp", "/etc", "/var", "/srv", "/opt"]  # noqa: S108 - of every sandbox
 TEXT_BYTES = 256 * 1024  # of one file
 ALL_TEXT_BYTES = 8 * 1024 * 1024
 CRONTAB = "/var/spool/cron/crontabs/agent"
@@ -26,13 +26,13 @@ CRONTAB = "/var/spool/cron/crontabs/agent"
 Row = List[Any]  # noqa: UP006 - an alias is evaluated, and Python 3.8 cannot subscript list
 
 
-def take() -> dict[str, Row]:
-    """All entries by name: relative below home ("." is home itself), else absolute."""
+def take(roots: List[str]) -> dict[str, Row]:  # noqa: UP006 - Python 3.8
+    """All entries below the roots: relative below home ("." is home itself), else absolute."""
     rows: dict[str, Row] = {}
     room = ALL_TEXT_BYTES
     lent: list[_Lent] = []
     try:
-        for root in ROOTS:
+        for root in roots:
             for path, found in _walk(root, lent):
                 row = _row(path, found, room)
                 room -= len(row[3] or "")
