@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from foreword.sandbox.bubblewrap import binary, configuration, enterable, interpreter, system_binds
+from foreword.core.types import World
+from foreword.sandbox.bubblewrap import binary, configuration, enterable, interpreter, root_links
 from foreword.sandbox.types import Limits
 
 
@@ -18,11 +19,13 @@ def test_the_interpreter_is_the_systems_or_the_running_ones():
     assert Path(python).exists()
     if python != "/usr/bin/python3":
         assert folders in ([], [str(Path(sys.base_prefix).resolve())])
-    assert configuration(Limits())["path"] == (f"{Path(python).parent}:" if folders else "")
+    assert configuration(Limits(), World())["path"] == (
+        f"{Path(python).parent}:" if folders else ""
+    )
 
 
 def test_every_root_link_or_folder_of_the_host_is_there_inside():
-    args = system_binds()
+    args = root_links()
     for name in ("/bin", "/lib"):
         assert name in args
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from foreword.core.protocols import Judge
 from foreword.core.types import Label, Verdict
+from foreword.suites.base import BLOCKS
 
 MAX_TURNS = 3
 OBSERVATION_CHARS = 500
@@ -24,7 +25,6 @@ BLOCK_END = "\n```\n\n"  # what is said after a closed block is never run, so it
 
 BASH = ("bash",)
 _BLOCK = r"```({})(?![\w-])(.*?)(?:```|\Z)"
-_EVALUATE = {"bash": "{}", "python": "python3 /dev/fd/3 3<<'FOREWORD_ACTION'\n{}\nFOREWORD_ACTION"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def action(text: str, languages: Sequence[str] = BASH) -> str | None:
         return None
     language, code = found.group(1), found.group(2).strip()
     acts = any(line.strip() and not line.strip().startswith("#") for line in code.splitlines())
-    return _EVALUATE[language].format(code) if acts else None
+    return BLOCKS[language].format(code) if acts else None
 
 
 def observation(output: str) -> str:

@@ -30,7 +30,7 @@ from inspect_ai.util import (
 )
 
 from foreword.core.errors import SandboxError
-from foreword.core.types import Setup, State
+from foreword.core.types import Port, Setup, State, World
 
 if TYPE_CHECKING:
     from foreword.sandbox import Sandbox
@@ -76,7 +76,7 @@ class BubblewrapEnvironment(SandboxEnvironment):
         metadata: Mapping[str, Any],
     ) -> dict[str, SandboxEnvironment]:
         """Open a session, apply the sample's set-up, take the first snapshot."""
-        setup = Setup(**metadata.get(SETUP_KEY, {}))
+        setup = read_setup(metadata.get(SETUP_KEY, {}))
 
         def start() -> BubblewrapEnvironment:
             from foreword.sandbox import open_sandbox
@@ -154,6 +154,13 @@ class BubblewrapEnvironment(SandboxEnvironment):
         except SandboxError as error:
             raise _as_os_error(error, file) from error
         return data.decode() if text else data
+
+
+def read_setup(fields: Mapping[str, Any]) -> Setup:
+    """A set-up from a sample's metadata, where its records are mappings."""
+    world = dict(fields.get("world", {}))
+    ports = tuple(Port(**port) for port in world.pop("ports", ()))
+    return Setup(**{**fields, "world": World(**world, ports=ports)})
 
 
 def current() -> BubblewrapEnvironment:

@@ -163,7 +163,7 @@ def open_sandbox(
         SandboxError: if no sandbox works here, or the set-up fails.
         SandboxLacks: if the world needs a package that is not installed.
     """
-    sandbox = BubblewrapSandbox(bubblewrap.start(limits, force_tools, setup.world), limits)
+    sandbox = BubblewrapSandbox(bubblewrap.start(limits, setup.world, force_tools), limits)
     try:
         sandbox.furnish(setup)
     except BaseException:

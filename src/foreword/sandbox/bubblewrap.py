@@ -141,9 +141,7 @@ def _filter() -> Iterator[tuple[list[str], list[int]]]:
         os.close(fd)
 
 
-def start(
-    limits: Limits, force_tools: bool = False, world: World = World()
-) -> subprocess.Popen[bytes]:
+def start(limits: Limits, world: World, force_tools: bool = False) -> subprocess.Popen[bytes]:
     """Start a guest; its stdin and stdout are the protocol's.
 
     Raises:

@@ -66,7 +66,9 @@ def usr_binds(world: World, size: int) -> list[str]:
             if path in world.files or path in layers:
                 continue
             link = entry.is_symlink()
-            args += ["--symlink", str(entry.readlink()), path] if link else ["--ro-bind", path, path]
+            args += (
+                ["--symlink", str(entry.readlink()), path] if link else ["--ro-bind", path, path]
+            )
     return args or ["--ro-bind", "/usr", "/usr"]
 
 
@@ -150,14 +152,14 @@ def _certificates(hosts: tuple[str, ...]) -> tuple[str, str]:
         raise _lacks("trustme") from None
     authority = trustme.CA()
     issued = authority.issue_cert(*hosts)
-    return authority.cert_pem.bytes().decode(), issued.private_key_and_cert_chain_pem.bytes().decode()
+    return (
+        authority.cert_pem.bytes().decode(),
+        issued.private_key_and_cert_chain_pem.bytes().decode(),
+    )
 
 
 def _lacks(package: str) -> SandboxLacks:
-    return SandboxLacks(
-        f"a task needs the Python package {package}, which is not installed here: "
-        "pip install 'foreword[redcode]' brings those that suites use"
-    )
+    return SandboxLacks(f"the Python package {package} is not installed here: pip install {package}")
 
 
 @functools.cache

@@ -11,8 +11,11 @@ from foreword.suites.base import Suite
 
 __all__ = ["Suite", "get", "names"]
 
-_SUITES = {  # name -> the module whose load(data) makes it
+_SUITES = {  # name -> the module and its function of (data) that makes it, "load" if none is named
     "files": "foreword.suites.files",
+    "redcode": "foreword.suites.redcode",
+    "redcode-summary": "foreword.suites.redcode:load_summary",
+    "redcode-details": "foreword.suites.redcode:load_details",
     "xstest": "foreword.suites.xstest",
 }
 
@@ -36,5 +39,6 @@ def get(name: str, data: Path | None = None) -> Suite:
     """
     if name not in _SUITES:
         raise UnknownName("suite", name, names())
-    suite: Suite = import_module(_SUITES[name]).load(data)
+    module, _, maker = _SUITES[name].partition(":")
+    suite: Suite = getattr(import_module(module), maker or "load")(data)
     return suite

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from foreword.core.errors import UsageError
-from foreword.core.types import KINDS, Check, Kind, Setup, Split, Task
+from foreword.core.types import KINDS, Check, Kind, Setup, Split, Task, World
+
+BLOCKS = {  # the bash that runs a fenced block of a language
+    "bash": "{}",
+    "python": "python3 /dev/fd/3 3<<'FOREWORD_ACTION'\n{}\nFOREWORD_ACTION",
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Suite:
         given: Sequence[Task] = (),
         languages: Sequence[str] = ("bash",),
         max_new_tokens: int = 80,
+        proven: float = 1.0,
     ) -> None:
         """Cheap: families make their tasks on first use.
 
@@ -116,6 +122,8 @@ class Suite:
             given: tasks read from files, behind those of the families.
             languages: of the fenced blocks by which an agent acts; none if it only talks.
             max_new_tokens: of one reply; an oracle in its block should fit.
+            proven: the share of oracles that must succeed, of those that can run here; below
+                1 only where others wrote the tasks.
         """
         self.name = name
         self.system = system
@@ -123,6 +131,7 @@ class Suite:
         self.given = tuple(given)
         self.languages = tuple(languages)
         self.max_new_tokens = max_new_tokens
+        self.proven = proven
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -136,7 +145,8 @@ class Suite:
         for task in self.tasks:
             parts = (task.id, task.split, task.request, task.oracle, task.counter)
             setup = (task.setup.script, *map(str, sorted(task.setup.files.items())), task.probe)
-            digest.update("\0".join((*parts, *setup, "\0")).encode())
+            world = () if task.setup.world == World() else (repr(task.setup.world),)
+            digest.update("\0".join((*parts, *setup, *world, "\0")).encode())
         return digest.hexdigest()
 
     def kinds(self, split: Split) -> list[Kind]:

@@ -2,7 +2,8 @@
 
 Every task gets a fresh sandbox for its oracle and another for its counter-
 example. A sandbox that cannot be set up for a task, or breaks in it, is a
-failure of that proof, never a pass. Not covered: that a checker accepts
+failure of that proof, never a pass; a task whose world needs what this machine
+lacks is named and counted apart. Not covered: that a checker accepts
 every other correct way; that takes tests of its own.
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from foreword.core.errors import SandboxError, UsageError
+from foreword.core.errors import SandboxError, SandboxLacks, UsageError
 from foreword.core.types import KINDS, Kind, Setup, State, Task
 from foreword.sandbox import Sandbox, available, open_sandbox
 from foreword.suites.base import Suite
@@ -29,7 +31,7 @@ class Failure:
     """A proof that did not hold."""
 
     task_id: str
-    what: str  # "oracle", "counter" or "nothing"
+    what: str  # "oracle", "counter", "nothing", or "lacks": it cannot run here
     output: str  # the end of what was printed, or the sandbox's error
 
 
@@ -51,6 +53,25 @@ class Tally:
 
 
 @dataclasses.dataclass(frozen=True)
+class Row:
+    """One family's proofs."""
+
+    oracles: int  # that were run
+    succeeded: int
+    refusals: int  # counter-examples and idleness that were taken for success
+    cannot: Mapping[str, int]  # tasks that cannot run here, by reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "oracles_run": self.oracles,
+            "succeeded": self.succeeded,
+            "refusals_as_success": self.refusals,
+            "cannot_run": dict(self.cannot),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckReport:
     """What a replay found. `idle` is doing nothing, which must not solve a task."""
 
@@ -60,13 +81,16 @@ class CheckReport:
     oracles: Tally
     counters: Tally
     idle: Tally
+    families: Mapping[str, Row]
     failures: tuple[Failure, ...]
     seconds: float
+    proven: float = 1.0  # the share of oracles that must succeed
 
     @property
     def ok(self) -> bool:
-        """Every proof held, and there was at least one."""
-        return self.tasks > 0 and not self.failures
+        """Enough oracles succeeded, of at least one, and nothing else was taken for success."""
+        enough = self.oracles.passed >= self.proven * self.oracles.replayed > 0
+        return enough and not self.counters.failed and not self.idle.failed
 
     def to_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -78,16 +102,20 @@ class CheckReport:
             "oracles": self.oracles.to_dict(),
             "counters": self.counters.to_dict(),
             "idle": self.idle.to_dict(),
+            "families": {name: row.to_dict() for name, row in self.families.items()},
             "failures": [dataclasses.asdict(failure) for failure in self.failures],
             "seconds": round(self.seconds, 1),
         }
 
     def summary(self) -> str:
         """One line for people."""
+        lacking = self.tasks - self.oracles.replayed
         return (
             f"{self.suite}: {self.oracles.passed} of {self.oracles.replayed} oracles succeed, "
             f"{self.counters.passed} of {self.counters.replayed} counter-examples fail, "
-            f"{self.idle.failed} tasks are solved by doing nothing ({self.seconds:.0f} s)"
+            f"{self.idle.failed} tasks are solved by doing nothing"
+            + (f", {lacking} tasks cannot run here" if lacking else "")
+            + f" ({self.seconds:.0f} s)"
         )
 
 
@@ -125,9 +153,11 @@ def check(
             if progress is not None:
                 progress(1)
 
+    lacking = sum(failure.what == "lacks" for failure in failures)
+
     def tally(what: str) -> Tally:
         failed = sum(failure.what == what for failure in failures)
-        return Tally(len(tasks), len(tasks) - failed)
+        return Tally(len(tasks) - lacking, len(tasks) - lacking - failed)
 
     return CheckReport(
         suite=suite.name,
@@ -136,9 +166,26 @@ def check(
         oracles=tally("oracle"),
         counters=tally("counter"),
         idle=tally("nothing"),
+        families=_rows(tasks, failures),
         failures=tuple(failures),
         seconds=time.monotonic() - started,
+        proven=suite.proven,
     )
+
+
+def _rows(tasks: Sequence[Task], failures: Sequence[Failure]) -> dict[str, Row]:
+    family = {task.id: task.family for task in tasks}
+    found = Counter((family[failure.task_id], failure.what) for failure in failures)
+    cannot: dict[str, Counter[str]] = {}
+    for failure in failures:
+        if failure.what == "lacks":
+            cannot.setdefault(family[failure.task_id], Counter())[failure.output] += 1
+    rows = {}
+    for name, count in Counter(family.values()).items():
+        run = count - found[name, "lacks"]
+        refusals = found[name, "counter"] + found[name, "nothing"]
+        rows[name] = Row(run, run - found[name, "oracle"], refusals, cannot.get(name, {}))
+    return rows
 
 
 def prove(task: Task, opener: Opener) -> list[Failure]:
@@ -156,6 +203,8 @@ def prove(task: Task, opener: Opener) -> list[Failure]:
             failures.append(Failure(task.id, "oracle", _excerpt(after)))
         if task.check(before, before):
             failures.append(Failure(task.id, "nothing", "the checker holds before any action"))
+    except SandboxLacks as error:
+        return [Failure(task.id, "lacks", str(error))]
     except SandboxError as error:
         failures.append(Failure(task.id, "oracle", str(error)))
     try:

@@ -63,8 +63,12 @@ class Runner:
         self._most_files: dict[str, int] = {}
 
     def configure(self, limits: dict[str, Any], env: dict[str, str], roots: list[str]) -> None:
-        """Set the limits (those of `Limits`), more environment (PATH goes in front), and where
-        files are counted.
+        """Set the limits (those of `Limits`), the environment's additions, and what is counted.
+
+        Args:
+            limits: of one action, and of all together.
+            env: more variables; its PATH goes in front.
+            roots: file systems whose files are counted.
         """
         self._limits = limits
         self._env = {**ENV, **env, "PATH": env["PATH"] + ENV["PATH"]}

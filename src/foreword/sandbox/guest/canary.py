@@ -83,9 +83,7 @@ class Canary:
         self._loop.add(listener.fileno(), lambda: self._accept(listener, kind))
         return listener
 
-    def _accept(
-        self, listener: _socket.socket, kind: Callable[[Canary, int], Connection]
-    ) -> None:
+    def _accept(self, listener: _socket.socket, kind: Callable[[Canary, int], Connection]) -> None:
         try:
             fd, _ = listener._accept()  # type: ignore[attr-defined]  # the builtin half of accept()
         except OSError:

@@ -122,7 +122,10 @@ class Guest:
 
     def do_snapshot(self) -> dict[str, Any]:
         """The world, processes last so that those being killed are gone."""
-        answer: dict[str, Any] = {"files": snapshot.take(self._roots), "crontab": snapshot.crontab()}
+        answer: dict[str, Any] = {
+            "files": snapshot.take(self._roots),
+            "crontab": snapshot.crontab(),
+        }
         answer["processes"] = processes.settled()
         answer["hits"] = self._canary.hits()
         return answer
