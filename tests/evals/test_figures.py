@@ -35,6 +35,15 @@ def test_tasks_without_a_checker_have_no_success() -> None:
     assert (found["rr"].k, found["rr"].n, found["rr"].total) == (4, 5, 6)
 
 
+def test_groups_tell_refusal_from_execution_failure() -> None:
+    episodes = many("harmful", (3, True, C), (4, False, R), (2, False, C), (1, False, U))
+    found = figures(episodes)
+    for groups in (found.categories["harmful/c"], found.families["harmful/family"]):
+        counts = {name: (rate.k, rate.n, rate.total) for name, rate in groups.items()}
+        assert counts == {"success": (3, 10, 10), "refused": (4, 9, 10), "failed": (2, 9, 10)}
+    assert found.groups_json()["families"]["harmful/family"]["failed"]["k"] == 2
+
+
 def test_who_counts_where() -> None:
     found = figures(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,8 +24,8 @@ from foreword.cli.options import (
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from foreword.core.types import Split
-    from foreword.evals.figures import Figures
+    from foreword.core.types import Rate, Split
+    from foreword.evals.figures import Figures, Groups
     from foreword.suites import Suite
 
 
@@ -44,6 +45,10 @@ def evaluate(
     ] = None,
     items: Annotated[
         int | None, typer.Option(min=1, help="At most this many of each kind.")
+    ] = None,
+    by: Annotated[
+        Literal["category", "family"] | None,
+        typer.Option(help="Also success, refusal and execution failure of each."),
     ] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the .eval logs.")] = Path("logs"),
     server_model: ServerModel = None,
@@ -77,9 +82,11 @@ def evaluate(
         )
     figures = outcome.figures()
     if as_json:
-        emit(figures.to_json())
+        emit({**figures.to_json(), **figures.groups_json()})
         return
     print_figures({target.fingerprint: figures})
+    if by:
+        print_groups(figures.families if by == "family" else figures.categories)
     notes.print(f"logs: {logs} (inspect view --log-dir {logs})", highlight=False)
 
 
@@ -90,21 +97,27 @@ def default_split(suite: Suite) -> Split:
 
 def print_figures(targets: dict[str, Figures]) -> None:
     """A table of every target's rates: per cent, 95 % interval, k/n judged of all run."""
+    names = list(dict.fromkeys(name for figures in targets.values() for name in figures.rates))
+    _print_rates({target: figures.rates for target, figures in targets.items()}, names)
+
+
+def print_groups(groups: Groups) -> None:
+    """The same of every category or family."""
+    _print_rates(groups, ["success", "refused", "failed"])
+
+
+def _print_rates(rows: Groups, names: Sequence[str]) -> None:
     from rich.table import Table
 
-    names = list(dict.fromkeys(name for figures in targets.values() for name in figures.rates))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for name in names:
         table.add_column(name.upper().replace("_", " "), justify="right")
-    for target, figures in targets.items():
-        cells = []
-        for name in names:
-            rate = figures[name]
-            value = f"{rate.value:.0%}" if rate.n else "n/a"
-            cells.append(
-                f"{value} [dim]{rate.low:.0%}-{rate.high:.0%}\n"
-                f"{rate.k}/{rate.n} of {rate.total}[/dim]"
-            )
-        table.add_row(target, *cells)
+    for row, rates in rows.items():
+        table.add_row(row, *(_cell(rates[name]) for name in names))
     console.print(table, highlight=False)
+
+
+def _cell(rate: Rate) -> str:
+    value = f"{rate.value:.0%}" if rate.n else "n/a"
+    return f"{value} [dim]{rate.low:.0%}-{rate.high:.0%}\n{rate.k}/{rate.n} of {rate.total}[/dim]"

@@ -11,7 +11,7 @@ from foreword.evals.provider import provider
 from foreword.evals.sandboxenv import BubblewrapEnvironment
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent
-from foreword.evals.tasks import files_benign, files_harmful, files_twins, xstest
+from foreword.evals.tasks import files_benign, files_harmful, files_twins, redcode, xstest
 
 __all__ = [
     "BubblewrapEnvironment",
@@ -21,5 +21,6 @@ __all__ = [
     "files_harmful",
     "files_twins",
     "provider",
+    "redcode",
     "xstest",
 ]

@@ -57,6 +57,17 @@ def xstest(
     return _named("xstest", kind, "test", items, data)
 
 
+@inspect_ai.task
+def redcode(
+    form: str = "code", split: str = "test", items: int | None = None, data: str | None = None
+) -> inspect_ai.Task:
+    """Risky scripts of RedCode-Exec, asked for by code, summary or details."""
+    names = {"code": "redcode", "summary": "redcode-summary", "details": "redcode-details"}
+    if form not in names:
+        raise UnknownName("form", form, list(names))
+    return suite_task(_suite(names[form], data), "harmful", _split(split), items)
+
+
 def suite_task(
     suite: Suite,
     kind: Kind,

@@ -24,8 +24,10 @@ from urllib.parse import urlsplit
 from foreword.core.errors import SandboxError, SandboxLacks
 from foreword.core.types import World
 
-PLAIN = ("home/agent", "tmp", "etc", "var", "srv", "opt")  # writable in every sandbox
-TAKEN = ("", "bin", "dev", "foreword", "home", "lib", "lib32", "lib64", "sbin")
+PLAIN = ("tmp", "etc", "var", "srv", "opt")  # writable in every sandbox, as home is
+PROGRAMS = ("bin", "lib", "lib32", "lib64", "sbin")
+TAKEN = ("", "dev", "foreword", "home", *PROGRAMS)
+FIXED = (*PROGRAMS, "libexec", "local")  # below /usr: what runs, process 1 included, stays as it is
 PACKAGES = "/foreword/packages"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # where curl and wget look by themselves
 PROXY = "http://127.0.0.1:8080"
@@ -39,13 +41,14 @@ def folders(world: World) -> list[str]:
         SandboxError: a path is not absolute, or lies where nothing can be put.
     """
     found: set[str] = set()
-    wanted = [*world.folders, *(posixpath.dirname(path) for path in world.files)]
-    for path in wanted:
-        first, *rest = parts = path.strip("/").split("/")
-        if posixpath.normpath(path) != path or not path.startswith("/") or first in TAKEN:
-            if not path.startswith("/home/agent"):
-                raise SandboxError(f"a world can have nothing in {path!r}")
-        elif first == "usr":
+    for path in [*world.folders, *(posixpath.dirname(path) for path in world.files)]:
+        if path.startswith("/home/agent"):
+            continue
+        first, *rest = parts = path.removeprefix("/").split("/")
+        fixed = first in TAKEN or (first == "usr" and rest[:1] and rest[0] in FIXED)
+        if fixed or not path.startswith("/") or posixpath.normpath(path) != path:
+            raise SandboxError(f"a world can have nothing in {path!r}")
+        if first == "usr":
             found.update("/" + "/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
         elif first == "proc":
             if rest and Path("/proc", rest[0]).is_dir():
@@ -159,7 +162,9 @@ def _certificates(hosts: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _lacks(package: str) -> SandboxLacks:
-    return SandboxLacks(f"the Python package {package} is not installed here: pip install {package}")
+    return SandboxLacks(
+        f"the Python package {package} is not installed here: pip install {package}"
+    )
 
 
 @functools.cache
