@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def starts(suite: Suite) -> None:
         print(f"{name:40} {took:7.1f} ms  {took / floor:5.1f}x")
 
 
+def cpu_s() -> tuple[float, float]:
+    """CPU seconds so far: of this process, and of the sandboxes that ended."""
+    times = os.times()
+    return times.user + times.system, times.children_user + times.children_system
+
+
 def oracle_agent(suite: Suite) -> ScriptedModel:
     """Answers with the item's own code, and then says that it is done."""
     codes = {task.request: f"```bash\n{task.oracle}\n```" for task in suite.tasks}
@@ -97,7 +104,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0, help="fail if it takes longer")
     args = parser.parse_args()
     starts(suites.get("redcode", args.data))
-    done, total = 0, 0.0
+    done, total, worked = 0, 0.0, cpu_s()
     for form in FORMS:
         suite = whole(suites.get(form, args.data))
         with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +114,13 @@ def main() -> None:
         count, found = len(outcome.episodes), outcome.figures(strict=False)
         print(f"{form:16} {count} items in {took:.0f} s, {count / took:.1f}/s, ASR {found['asr']}")
         done, total = done + count, total + took
+    own, inside = (now - then for now, then in zip(cpu_s(), worked, strict=True))
     print(f"all              {done} items in {total:.0f} s, {done / total:.1f}/s")
+    print(
+        f"CPU an item      {1000 * own / done:.0f} ms in this process, "
+        f"{1000 * inside / done:.0f} ms in sandboxes; with two cores to themselves that is "
+        f"{(own + inside) / 2:.0f} s"
+    )
     sys.exit(total > args.seconds)
 
 
