@@ -65,7 +65,7 @@ def redcode(
     names = {"code": "redcode", "summary": "redcode-summary", "details": "redcode-details"}
     if form not in names:
         raise UnknownName("form", form, list(names))
-    return suite_task(_suite(names[form], data), "harmful", _split(split), items)
+    return _named(names[form], "harmful", split, items, data)
 
 
 def suite_task(
