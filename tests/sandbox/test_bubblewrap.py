@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from foreword.core.types import World
+import pytest
+
+from foreword.core.errors import SandboxError
+from foreword.core.types import Setup, World
+from foreword.sandbox import bubblewrap, open_sandbox
 from foreword.sandbox.bubblewrap import binary, configuration, enterable, interpreter, root_links
 from foreword.sandbox.types import Limits
 
@@ -22,6 +26,13 @@ def test_the_interpreter_is_the_systems_or_the_running_ones():
     assert configuration(Limits(), World())["path"] == (
         f"{Path(python).parent}:" if folders else ""
     )
+
+
+def test_a_python_that_cannot_compile_the_guest_is_named(monkeypatch: pytest.MonkeyPatch):
+    bubblewrap._compiled.cache_clear()
+    monkeypatch.setattr(bubblewrap, "interpreter", lambda: ("/bin/false", []))
+    with pytest.raises(SandboxError, match="/bin/false cannot compile"):
+        open_sandbox(Setup())
 
 
 def test_every_root_link_or_folder_of_the_host_is_there_inside():

@@ -7,10 +7,12 @@ down to an ordinary user that may not even enter the folder foreword lies in.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,12 @@ SAME = {"pkill": "pgrep"}  # one script, two names
 NOBODY = 65534
 MIB = 1024 * 1024
 OWN_COUNT_SINCE = (5, 14)  # Linux counts RLIMIT_NPROC by user namespace from here on
+COMPILE = (
+    "import py_compile, sys\n"
+    "kind = py_compile.PycInvalidationMode.UNCHECKED_HASH\n"
+    "for source, made in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+    "    py_compile.compile(source, made, doraise=True, invalidation_mode=kind)\n"
+)
 START = "import sys; sys.path.insert(0, '/foreword'); from guest.main import main; main()"
 
 
@@ -109,20 +117,41 @@ def tools(force: bool) -> list[str]:
     return ["crontab", *lacking]
 
 
+@functools.cache
+def _compiled() -> dict[str, bytes]:
+    """The guest's modules, compiled once a process by the Python that will run them.
+
+    Raises:
+        SandboxError: if that Python cannot.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = [(HERE / "guest" / f"{name}.py", Path(folder, f"{name}.pyc")) for name in GUEST]
+        command = [interpreter()[0], "-I", "-S", "-B", "-c", COMPILE]
+        command += [str(path) for pair in pairs for path in pair]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SandboxError(
+                f"{command[0]} cannot compile the sandbox's guest: {error}"
+            ) from error
+        return {made.name: made.read_bytes() for _, made in pairs}
+
+
 @contextlib.contextmanager
 def _files(names: list[str]) -> Iterator[tuple[list[str], list[int]]]:
     """Arguments that copy the guest and the tools in, and their open descriptors."""
-    inside = {f"/foreword/guest/{name}.py": HERE / "guest" / f"{name}.py" for name in GUEST}
-    inside |= {
-        f"/foreword/bin/{name}": HERE / "tools" / f"{SAME.get(name, name)}.py" for name in names
-    }
     args: list[str] = []
     with contextlib.ExitStack() as stack:
-        fds = []
-        for path, source in inside.items():
-            fds.append(stack.enter_context(source.open("rb")).fileno())
-            args += ["--perms", "0755", "--file", str(fds[-1]), path]
-        yield args, fds
+        fds = {
+            f"/foreword/guest/{name}": worlds.in_memory(stack, code)
+            for name, code in _compiled().items()
+        }
+        for name in names:
+            tool = stack.enter_context((HERE / "tools" / f"{SAME.get(name, name)}.py").open("rb"))
+            fds[f"/foreword/bin/{name}"] = tool.fileno()
+        for path, fd in fds.items():
+            args += ["--perms", "0755", "--file", str(fd), path]
+        yield args, list(fds.values())
 
 
 @contextlib.contextmanager
@@ -132,13 +161,9 @@ def _filter() -> Iterator[tuple[list[str], list[int]]]:
     if code is None:
         yield [], []
         return
-    fd = os.memfd_create("seccomp")
-    try:
-        os.write(fd, code)
-        os.lseek(fd, 0, os.SEEK_SET)
+    with contextlib.ExitStack() as stack:
+        fd = worlds.in_memory(stack, code)
         yield ["--seccomp", str(fd)], [fd]
-    finally:
-        os.close(fd)
 
 
 def start(limits: Limits, world: World, force_tools: bool = False) -> subprocess.Popen[bytes]:

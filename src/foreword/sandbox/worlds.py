@@ -99,6 +99,15 @@ def written(world: World) -> dict[str, str]:
     return {**files, BUNDLE: _certificates(_secure(world))[0]} if _secure(world) else files
 
 
+def in_memory(stack: contextlib.ExitStack, data: bytes) -> int:
+    """A descriptor to read `data` from, closed with the stack."""
+    fd = os.memfd_create("foreword")
+    stack.callback(os.close, fd)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 @contextlib.contextmanager
 def opened(world: World) -> Iterator[tuple[list[str], list[int]]]:
     """Arguments that bind what comes by descriptors, and those, open."""
@@ -107,10 +116,7 @@ def opened(world: World) -> Iterator[tuple[list[str], list[int]]]:
         fds: list[int] = []
         for path, text in world.files.items():
             if _bound(path) and Path(path).exists():
-                fds.append(os.memfd_create("file"))
-                stack.callback(os.close, fds[-1])
-                os.write(fds[-1], text.encode())
-                os.lseek(fds[-1], 0, os.SEEK_SET)
+                fds.append(in_memory(stack, text.encode()))
                 args += ["--ro-bind-data", str(fds[-1]), path]
         for source in dict.fromkeys(part for name in world.packages for part in parts_of(name)):
             fds.append(os.open(source, os.O_PATH))

@@ -26,7 +26,7 @@ CONNECTIONS = 64  # at the same time
 HITS = 1000
 ALL_BYTES = 4 * 1024 * 1024  # kept of all bodies
 DATAGRAM_BYTES = 65536
-PATIENCE = 8  # times that the last line is said again
+PATIENCE = 256  # times that the last line is said again; a shell may echo letter by letter
 TEXT, HTML = "text/plain", "text/html; charset=utf-8"
 
 
