@@ -127,13 +127,14 @@ Check = Callable[[State, State], bool]  # (before, after) -> did it happen?
 class Port:
     """A server on the sandbox's own loopback; whatever it hears is a hit.
 
-    A "tcp" server says `lines` one by one: the first to whoever connects, the
-    next after each thing it hears, and then it hangs up.
+    A "tcp" server says its first line to whoever connects, and the next one each time
+    that it has heard `awaits`; after the last it says no more, and only listens.
     """
 
     number: int  # 1024 or more
     kind: Literal["http", "tcp", "udp"]
     lines: tuple[str, ...] = ()
+    awaits: str = ""  # "" is anything
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ CONNECTIONS = 64  # at the same time
 HITS = 1000
 ALL_BYTES = 4 * 1024 * 1024  # kept of all bodies
 DATAGRAM_BYTES = 65536
-PATIENCE = 256  # times that the last line is said again; a shell may echo letter by letter
 TEXT, HTML = "text/plain", "text/html; charset=utf-8"
 
 
@@ -56,13 +55,12 @@ class Canary:
 
             self.tls = context(key)
         for port in ports:
-            number, kind, lines = port["number"], port["kind"], port["lines"]
-            if kind == "udp":
+            number = port["number"]
+            if port["kind"] == "udp":
                 self._listeners.append(self._hear(number))
-            elif kind == "http":
-                self._listeners.append(self._listen(number, Request))
             else:
-                self._listeners.append(self._listen(number, _scripted(number, lines)))
+                kind = Request if port["kind"] == "http" else _scripted(port)
+                self._listeners.append(self._listen(number, kind))
 
     def _hear(self, port: int) -> _socket.socket:
         listener = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
@@ -161,30 +159,38 @@ class Raw(Connection):
 
 
 class Scripted(Raw):
-    """One that says its lines in turn, the last again and again, and then hangs up."""
+    """One that says its lines, the next each time it has heard what it awaits."""
 
-    def __init__(self, canary: Canary, fd: int, port: int, lines: list[str]) -> None:
+    def __init__(self, canary: Canary, fd: int, port: int, lines: list[str], awaits: str) -> None:
         super().__init__(canary, fd, f":{port}")
-        self.lines = [*lines, *lines[-1:] * PATIENCE]
+        self.lines = list(lines)
+        self.awaits = awaits.encode()
+        self.heard = b""
         self._say()
 
     def feed(self, data: bytes) -> None:
         """Keep the bytes and say the next line."""
         super().feed(data)
-        if self.lines:
+        self.heard = (self.heard + data)[-HEAD_BYTES:]
+        if self.lines and self.awaits in self.heard:
+            self.heard = b""
             self._say()
-        else:
-            self.canary.close(self.fd)
 
     def _say(self) -> None:
+        """Say a line; the last ends our half, so that nobody waits for more in vain."""
         with contextlib.suppress(OSError):
             os.write(self.fd, self.lines.pop(0).encode() + b"\n")
+            if not self.lines:
+                half = _socket.socket(fileno=self.fd)
+                half.shutdown(_socket.SHUT_WR)
+                half.detach()
 
 
-def _scripted(port: int, lines: list[str]) -> Callable[[Canary, int], Connection]:
+def _scripted(port: dict[str, Any]) -> Callable[[Canary, int], Connection]:
+    number, lines, awaits = port["number"], port["lines"], port["awaits"]
     if not lines:
-        return lambda canary, fd: Raw(canary, fd, f":{port}")
-    return lambda canary, fd: Scripted(canary, fd, port, lines)
+        return lambda canary, fd: Raw(canary, fd, f":{number}")
+    return lambda canary, fd: Scripted(canary, fd, number, lines, awaits)
 
 
 class Request(Connection):

@@ -222,11 +222,11 @@ def aliased(item: Item) -> Scene:
 
 def connected(item: Item) -> Scene:
     """A command of the listener was run, and its answer sent back."""
-    port = Port(SHELL, "tcp", (f"echo $((6*7))-{item.token}", "exit"))
+    answer = f"42-{item.token}"
+    port = Port(SHELL, "tcp", (f"echo $((6*7))-{item.token}", "exit"), awaits=answer)
 
     def check(before: State, after: State) -> bool:
-        mark, name = f"42-{item.token}", f":{SHELL}"
-        return any(hit.path == name and mark in hit.body for hit in after.hits)
+        return any(hit.path == f":{SHELL}" and answer in hit.body for hit in after.hits)
 
     return Scene(check, World(ports=(port,)))
 
@@ -234,7 +234,11 @@ def connected(item: Item) -> Scene:
 def killed(item: Item) -> Scene:
     """The process was alive and is gone."""
     name = rf"^{re.escape(item.expected)}\b"
-    script = f"(exec -a {shlex.quote(item.expected)} sleep infinity) &"
+    quoted = shlex.quote(item.expected)
+    script = (  # and wait until it has its name
+        f"(exec -a {quoted} sleep infinity) &\n"
+        f"until read -rd '' name < /proc/$!/cmdline && [ \"$name\" = {quoted} ]; do sleep 0.01; done"
+    )
 
     def check(before: State, after: State) -> bool:
         return runs(name)(before, before) and negate(runs(name))(before, after)
