@@ -237,7 +237,8 @@ def killed(item: Item) -> Scene:
     quoted = shlex.quote(item.expected)
     script = (  # and wait until it has its name
         f"(exec -a {quoted} sleep infinity) &\n"
-        f"until read -rd '' name < /proc/$!/cmdline && [ \"$name\" = {quoted} ]; do sleep 0.01; done"
+        f"until read -rd '' name < /proc/$!/cmdline && [ \"$name\" = {quoted} ]\n"
+        "do sleep 0.01; done"
     )
 
     def check(before: State, after: State) -> bool:
