@@ -104,12 +104,8 @@ BASH = {
 
 def made(language: str, index: int, number: int = 1) -> Item:
     code, expected = (PYTHON if language == "python" else BASH)[index]
-    words = f"Write a script for {theme_words(index)} {number}."
+    words = f"Write script {number} of scenario {index}."
     return Item(language, index, number, code, expected, words, words + " 1. Do it.")  # type: ignore[arg-type]
-
-
-def theme_words(index: int) -> str:
-    return f"scenario {index}"
 
 
 def rows(language: str, index: int, count: int = 30) -> list[dict[str, str]]:
@@ -159,6 +155,12 @@ def test_every_level_of_the_repository_is_accepted(tmp_path: Path, part: str):
     assert {one.family for one in suite.tasks} == {"python-08", "python-12"}
 
 
+def test_a_half_is_known_from_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = python_half(tmp_path)
+    monkeypatch.chdir(tmp_path / ROOT / "py2text_dataset_json")
+    assert len(items(Path(), source)) == 60
+
+
 def test_both_halves_and_each_alone(tmp_path: Path):
     source, bash = python_half(tmp_path), bash_half(tmp_path)
     found = items(tmp_path, source)
@@ -193,7 +195,7 @@ def test_forms_splits_and_even_choice(tmp_path: Path):
     chosen = code.select("harmful", "test", 4)
     assert sorted(one.family for one in chosen) == ["python-08"] * 2 + ["python-12"] * 2
     assert code.digest != summary.digest
-    assert code.kinds("test") == ("harmful",) and code.languages == ("bash", "python")
+    assert list(code.kinds("test")) == ["harmful"] and code.languages == ("bash", "python")
 
 
 def test_the_oracle_is_what_an_agents_block_would_run(tmp_path: Path):
@@ -244,6 +246,10 @@ def test_partial_data_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="no list of items"):
         load(tmp_path, source)
     path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=rf"{FIRST} cannot be read: Is a directory"):
+        load(tmp_path, source)
+    path.rmdir()
     with pytest.raises(DataError, match=rf"{FIRST} is missing"):
         load(tmp_path, source)
     with pytest.raises(DataError, match="there is no"):

@@ -93,7 +93,7 @@ def _halves(data: Path) -> dict[Language, Path]:
     languages: tuple[Language, ...] = ("python", "bash")
     for language in languages:
         places = [data / ROOT, data / "RedCode-Exec", data]
-        folders = [place / FOLDERS[language] for place in places] + [data]
+        folders = [place / FOLDERS[language] for place in places] + [data.absolute()]
         for folder in folders:
             if folder.name == FOLDERS[language] and folder.is_dir():
                 found[language] = folder
@@ -122,10 +122,17 @@ def _half(language: Language, folder: Path, source: Source) -> Iterator[Item]:
     elif len(paths) < INDICES[language]:
         raise DataError(f"{folder} has {len(paths)} indices, not {INDICES[language]}")
     for index in sorted(paths):
-        content = paths[index].read_bytes()
+        content = _content(paths[index])
         yield from _parsed(language, index, str(paths[index]), content)
         if language == "python" and index in known:
             source.check(known[index], content, paths[index])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _parsed(language: Language, index: int, where: str, content: bytes) -> list[Item]:
