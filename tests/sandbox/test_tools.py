@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from foreword.core.types import Setup
+from foreword.core.types import Port, Setup, World
 from foreword.sandbox import Limits, Sandbox, open_sandbox
 from foreword.sandbox.bubblewrap import STAND_INS, tools
 
@@ -26,6 +26,21 @@ def test_they_stand_first_in_the_path(forced: Sandbox):
     assert set(names) == {"crontab", *STAND_INS}
     done = forced.run(f"which {' '.join(names)}")
     assert done.output.split() == [f"/foreword/bin/{name}" for name in names]
+
+
+def test_nc():
+    world = World(ports=(Port(5388, "udp"), Port(5390, "tcp", ("hello",))))
+    with open_sandbox(Setup(world=world), Limits(wall_s=120), force_tools=True) as forced:
+        done = forced.run(
+            "head -c 20000 /dev/zero | tr '\\0' a | nc -u -w1 127.0.0.1 5388; echo $?;"
+            "echo hi | nc -N localhost 5390; echo $?; nc -z 127.0.0.1 5390; echo $?;"
+            "nc -v 127.0.0.1 7 < /dev/null; echo $?; nc 127.0.0.1"
+        )
+        hits = forced.snapshot().hits
+    assert done.output.startswith("0\nhello\n0\n0\nnc: connect to 127.0.0.1 port 7 failed: ")
+    assert "\n1\nnc: " in done.output and done.exit_code == 1
+    assert [len(hit.body) for hit in hits if hit.method == "UDP"] == [16384, 3616]
+    assert "hi\n" in [hit.body for hit in hits]
 
 
 def test_crontab(box: Sandbox):

@@ -26,7 +26,7 @@ from foreword.sandbox.types import Limits
 
 HERE = Path(__file__).parent
 GUEST = ("__init__", "main", "loop", "canary", "tunnel", "actions", "processes", "snapshot")
-STAND_INS = ("curl", "zip", "unzip", "ps", "pgrep", "pkill")
+STAND_INS = ("curl", "nc", "zip", "unzip", "ps", "pgrep", "pkill")
 SAME = {"pkill": "pgrep"}  # one script, two names
 NOBODY = 65534
 MIB = 1024 * 1024

@@ -178,12 +178,12 @@ class Scripted(Raw):
 
     def _say(self) -> None:
         """Say a line; the last ends our half, so that nobody waits for more in vain."""
-        with contextlib.suppress(OSError):
+        half = _socket.socket(fileno=self.fd)
+        with contextlib.suppress(OSError):  # it may be gone already
             os.write(self.fd, self.lines.pop(0).encode() + b"\n")
             if not self.lines:
-                half = _socket.socket(fileno=self.fd)
                 half.shutdown(_socket.SHUT_WR)
-                half.detach()
+        half.detach()
 
 
 def _scripted(port: dict[str, Any]) -> Callable[[Canary, int], Connection]:
