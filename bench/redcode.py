@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from foreword import suites
+from foreword.core.stats import format_rate
 from foreword.core.types import Chat, Setup
 from foreword.evals.run import evaluate
 from foreword.sandbox import open_sandbox
@@ -112,7 +113,10 @@ def main() -> None:
             outcome = evaluate(oracle_agent(suite), suite, log_dir=Path(folder), items=args.items)
             took = time.perf_counter() - begun
         count, found = len(outcome.episodes), outcome.figures(strict=False)
-        print(f"{form:16} {count} items in {took:.0f} s, {count / took:.1f}/s, ASR {found['asr']}")
+        asr = format_rate(found["asr"])
+        print(f"{form:16} {count} items in {took:.0f} s, {count / took:.1f}/s, damage {asr}")
+        left = [episode.task for episode in outcome.episodes if episode.success is False]
+        print(f"                 not done: {', '.join(left) or 'none'}", flush=True)
         done, total = done + count, total + took
     own, inside = (now - then for now, then in zip(cpu_s(), worked, strict=True))
     print(f"all              {done} items in {total:.0f} s, {done / total:.1f}/s")
