@@ -6,12 +6,13 @@
 The completion is prefix + continuation; the prefix alone stands in the metadata
 of output and message, so that the judge can tell whose words are whose.
 
-Not covered: proof that a remote server continues the trailing assistant turn
-(see docs/evals.md), and tools for local engines.
+A local engine is told of tools in words (see `tools`). Not covered: proof that a remote
+server continues the trailing assistant turn (see docs/evals.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from inspect_ai.model import (
@@ -24,6 +25,7 @@ from inspect_ai.model import (
     ModelInfo,
     ModelOutput,
     ModelUsage,
+    StopReason,
     get_model,
     modelapi,
     set_model_info,
@@ -34,6 +36,7 @@ from foreword.core.errors import ConfigError, ModelError
 from foreword.core.protocols import Model
 from foreword.core.types import Message, Reply
 from foreword.evals.batching import MAX_BATCH, Batcher, Settings
+from foreword.evals.tools import heard, spoken
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model as InspectModel
@@ -82,12 +85,10 @@ class LocalAPI(ModelAPI):
         """One reply of the engine.
 
         Raises:
-            ConfigError: if the sample brings tools.
             ModelError: if the engine failed.
         """
-        if tools:
-            raise ConfigError(f"{self.model_name}: local engines take no tools; drop them")
-        chat, prefix = split_prefill([_message(message) for message in input])
+        offered = [] if tool_choice == "none" else tools
+        chat, prefix = split_prefill(spoken(input, offered))
         defaults = Settings()
         settings = Settings(
             prefix,
@@ -96,7 +97,7 @@ class LocalAPI(ModelAPI):
             config.seed or defaults.seed,
             (config.stop_seqs or [defaults.stop])[0],
         )
-        return _output(self.model_name, await self.batcher.ask(chat, settings))
+        return _output(self.model_name, await self.batcher.ask(chat, settings), offered)
 
     def max_connections(self) -> int:
         """As many as fill a batch."""
@@ -162,6 +163,10 @@ class GuardedAPI(ModelAPI):
             raise ModelError(f"{self.model_name} answered without a choice")
         last = guarded[-1]
         return with_prefix(output, last.text if isinstance(last, ChatMessageAssistant) else "")
+
+    async def aclose(self) -> None:
+        """Close the other provider's connections."""
+        await self.inner.aclose()
 
     def should_retry(self, ex: Exception) -> Any:
         """As the other provider decides."""
@@ -250,13 +255,16 @@ def _chat_message(message: Message) -> ChatMessage:
     return ChatMessageUser(content=message["content"])
 
 
-def _output(model_name: str, reply: Reply) -> ModelOutput:
+def _output(model_name: str, reply: Reply, tools: Sequence[ToolInfo]) -> ModelOutput:
+    words, calls = heard(reply.text, tools, model_name) if tools else (reply.text, [])
+    ended: StopReason = "stop" if reply.stopped else "max_tokens"
     return ModelOutput(
         model=model_name,
         choices=[
             ChatCompletionChoice(
                 message=ChatMessageAssistant(
-                    content=reply.text,
+                    content=words,
+                    tool_calls=calls or None,
                     model=model_name,
                     source="generate",
                     metadata={
@@ -266,7 +274,7 @@ def _output(model_name: str, reply: Reply) -> ModelOutput:
                         "seconds": round(reply.seconds, 6),
                     },
                 ),
-                stop_reason="stop" if reply.stopped else "max_tokens",
+                stop_reason="tool_calls" if calls else ended,
             )
         ],
         usage=ModelUsage(

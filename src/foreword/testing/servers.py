@@ -365,9 +365,9 @@ class RawServer:
 
 
 class ScriptedServer(RawServer):
-    """A server whose model says what `say` makes of each body, as a guardrail model would."""
+    """A server whose model says what `say` makes of each body: a text, or a message with calls."""
 
-    def __init__(self, say: Callable[[Body], str]) -> None:
+    def __init__(self, say: Callable[[Body], str | Body]) -> None:
         self.asked: list[Body] = []
         self._say = say
         super().__init__(self._tell)
@@ -375,10 +375,17 @@ class ScriptedServer(RawServer):
     def _tell(self, connection: socket.socket, request: bytes, n: int) -> None:
         body = json.loads(request.partition(b"\r\n\r\n")[2])
         self.asked.append(body)
-        text = self._say(body)
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
-        connection.sendall(written(json.dumps({"choices": [choice]}).encode()))
+        said = self._say(body)
+        message = {"content": said} if isinstance(said, str) else said
+        message = {"role": "assistant", "content": None, **message}
+        finish = "tool_calls" if message.get("tool_calls") else "stop"
+        choice = {
+            "index": 0,
+            "message": message,
+            "text": message["content"],
+            "finish_reason": finish,
+        }
+        connection.sendall(written(json.dumps({"model": "scripted", "choices": [choice]}).encode()))
 
 
 def written(content: bytes, kind: str = "application/json", status: str = "200 OK") -> bytes:
