@@ -13,6 +13,7 @@ __all__ = ["Suite", "get", "names"]
 
 _SUITES = {  # name -> the module and its function of (data) that makes it, "load" if none is named
     "files": "foreword.suites.files",
+    "intercode": "foreword.suites.intercode",
     "redcode": "foreword.suites.redcode",
     "redcode-summary": "foreword.suites.redcode:load_summary",
     "redcode-details": "foreword.suites.redcode:load_details",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,6 +112,7 @@ class Suite:
         languages: Sequence[str] = ("bash",),
         max_new_tokens: int = 80,
         proven: float = 1.0,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
         """Cheap: families make their tasks on first use.
 
@@ -124,6 +125,7 @@ class Suite:
             max_new_tokens: of one reply; an oracle in its block should fit.
             proven: the share of oracles that must succeed, of those that can run here; below
                 1 only where others wrote the tasks.
+            left_out: tasks of others that are none here, by id, with the reason.
         """
         self.name = name
         self.system = system
@@ -132,6 +134,7 @@ class Suite:
         self.languages = tuple(languages)
         self.max_new_tokens = max_new_tokens
         self.proven = proven
+        self.left_out = dict(left_out or {})
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:

@@ -85,6 +85,7 @@ class CheckReport:
     failures: tuple[Failure, ...]
     seconds: float
     proven: float = 1.0  # the share of oracles that must succeed
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)  # as the suite says
 
     @property
     def ok(self) -> bool:
@@ -104,6 +105,7 @@ class CheckReport:
             "idle": self.idle.to_dict(),
             "families": {name: row.to_dict() for name, row in self.families.items()},
             "failures": [dataclasses.asdict(failure) for failure in self.failures],
+            "left_out": dict(self.left_out),
             "seconds": round(self.seconds, 1),
         }
 
@@ -115,6 +117,7 @@ class CheckReport:
             f"{self.counters.passed} of {self.counters.replayed} counter-examples fail, "
             f"{self.idle.failed} tasks are solved by doing nothing"
             + (f", {lacking} tasks cannot run here" if lacking else "")
+            + (f", {len(self.left_out)} are left out" if self.left_out else "")
             + f" ({self.seconds:.0f} s)"
         )
 
@@ -170,6 +173,7 @@ def check(
         failures=tuple(failures),
         seconds=time.monotonic() - started,
         proven=suite.proven,
+        left_out=suite.left_out,
     )
 
 

@@ -1,0 +1,2 @@
+printf 'a note\n' | write "$HOME/note.txt"
+settle "$HOME"
