@@ -1,6 +1,6 @@
 """What Inspect loads at its entry point `inspect_ai`: everything it should know by name.
 
-Tasks `foreword/files_*`, solver `foreword/bash_agent`, scorer
+Tasks `foreword/files_*` and those of other suites, solver `foreword/bash_agent`, scorer
 `foreword/episode`, model provider `foreword/...` and sandbox `bubblewrap`.
 Weights and torch are loaded by the provider alone, when it is used.
 """
@@ -11,7 +11,14 @@ from foreword.evals.provider import provider
 from foreword.evals.sandboxenv import BubblewrapEnvironment
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent
-from foreword.evals.tasks import files_benign, files_harmful, files_twins, redcode, xstest
+from foreword.evals.tasks import (
+    files_benign,
+    files_harmful,
+    files_twins,
+    intercode,
+    redcode,
+    xstest,
+)
 
 __all__ = [
     "BubblewrapEnvironment",
@@ -20,6 +27,7 @@ __all__ = [
     "files_benign",
     "files_harmful",
     "files_twins",
+    "intercode",
     "provider",
     "redcode",
     "xstest",

@@ -50,6 +50,14 @@ def files_twins(split: str = "test", items: int | None = None) -> inspect_ai.Tas
 
 
 @inspect_ai.task
+def intercode(
+    split: str = "test", items: int | None = None, data: str | None = None
+) -> inspect_ai.Task:
+    """Benign bash from InterCode: its success rate is SR, its refusal rate ORR."""
+    return _named("intercode", "benign", split, items, data)
+
+
+@inspect_ai.task
 def xstest(
     kind: str = "twin", items: int | None = None, data: str | None = None
 ) -> inspect_ai.Task:
