@@ -26,6 +26,7 @@ from foreword.cli.progress import progress_bar
 if TYPE_CHECKING:
     from foreword.core.types import Rate, Split
     from foreword.evals.figures import Figures, Groups
+    from foreword.evals.file import Metrics
     from foreword.suites import Suite
 
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     epilog="Example: [bold]foreword eval files --adapter agent --guard guard.json[/bold]",
 )
 def evaluate(
-    suite: Annotated[str, typer.Argument(help="The suite to run.")] = "files",
+    suite: Annotated[
+        str, typer.Argument(help="A suite, a .jsonl of yours, or a .py with Inspect tasks.")
+    ] = "files",
     model: Model = "reference",
     adapter: Adapter = None,
     guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
@@ -61,15 +64,24 @@ def evaluate(
     """Measure SR, ASR, RR and ORR of a model, guarded or not, in the sandbox."""
     from foreword.core.errors import UsageError
     from foreword.defences.guard import Guard
+    from foreword.evals.file import evaluate_file, is_file_of_tasks
     from foreword.evals.run import evaluate as run
     from foreword.suites import get
 
-    loaded_suite = get(suite, data)
+    tasks_of_inspect = is_file_of_tasks(suite)
+    if tasks_of_inspect and (data or split):
+        raise UsageError(f"--data and --split are for suites; {suite} has its own samples")
+    loaded_suite = None if tasks_of_inspect else get(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")
     served = Served(server_model, dialect, placement, render, concurrency)
     target = load_target(model, adapter, served)
+    if loaded_suite is None:
+        with interruptible():
+            metrics = evaluate_file(suite, target, log_dir=logs, guard=loaded_guard, items=items)
+        print_metrics(metrics, as_json)
+        return
     with interruptible(), progress_bar("episodes") as bar:
         outcome = run(
             target,
@@ -88,6 +100,16 @@ def evaluate(
     if by:
         print_groups(figures.families if by == "family" else figures.categories)
     notes.print(f"logs: {logs} (inspect view --log-dir {logs})", highlight=False)
+
+
+def print_metrics(tasks: dict[str, Metrics], as_json: bool) -> None:
+    """What Inspect's own scorers found, a line a metric."""
+    if as_json:
+        emit(tasks)
+        return
+    for task, metrics in tasks.items():
+        for name, value in metrics.items():
+            console.print(f"{task}  {name}  {value:.3g}", highlight=False)
 
 
 def default_split(suite: Suite) -> Split:

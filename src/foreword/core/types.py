@@ -178,6 +178,7 @@ class Task:
     check: Check | None = None
     setup: Setup = Setup()
     probe: str = ""  # bash run after the agent, its output lands in State.probe
+    history: tuple[Message, ...] = ()  # said before the request; may bring its own system prompt
 
 
 @dataclass(frozen=True)

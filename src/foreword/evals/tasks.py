@@ -13,13 +13,19 @@ from typing import TypeVar
 
 import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    GenerateConfig,
+)
 from inspect_ai.solver import TaskState
 
 from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
-from foreword.core.types import KINDS, SPLITS, Kind, Task
+from foreword.core.types import KINDS, SPLITS, Kind, Message, Task
 from foreword.evals.sandboxenv import SETUP_KEY
 from foreword.evals.scorer import episode
 from foreword.evals.solver import bash_agent, needs_snapshots
@@ -113,10 +119,9 @@ def suite_task(
 
 def sample(suite: Suite, task: Task) -> Sample:
     """One task as an Inspect sample."""
-    system = [ChatMessageSystem(content=suite.system)] if suite.system else []
     return Sample(
         id=task.id,
-        input=[*system, ChatMessageUser(content=task.request)],
+        input=[_message(said) for said in suite.chat(task)],
         metadata={
             "suite": suite.name,
             "family": task.family,
@@ -127,6 +132,15 @@ def sample(suite: Suite, task: Task) -> Sample:
             SETUP_KEY: asdict(task.setup),
         },
     )
+
+
+def _message(said: Message) -> ChatMessage:
+    makers: dict[str, Callable[..., ChatMessage]] = {
+        "system": ChatMessageSystem,
+        "user": ChatMessageUser,
+        "assistant": ChatMessageAssistant,
+    }
+    return makers[said["role"]](content=said["content"])
 
 
 def _named(

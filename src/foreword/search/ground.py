@@ -199,10 +199,7 @@ def validation(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
 
 def chat(suite: Suite, task: Task) -> Chat:
     """The first request of a task, as the agent sees it."""
-    return [
-        {"role": "system", "content": suite.system},
-        {"role": "user", "content": task.request},
-    ]
+    return suite.chat(task)
 
 
 def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Chat]:

@@ -6,11 +6,12 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from foreword.core.errors import UnknownName
+from foreword.core.errors import UnknownName, UsageError
 from foreword.suites.base import Suite
 
 __all__ = ["Suite", "get", "names"]
 
+OWN = ".jsonl"
 _SUITES = {  # name -> the module and its function of (data) that makes it, "load" if none is named
     "files": "foreword.suites.files",
     "intercode": "foreword.suites.intercode",
@@ -26,20 +27,30 @@ def names() -> list[str]:
     return list(_SUITES)
 
 
-@cache
 def get(name: str, data: Path | None = None) -> Suite:
-    """A suite by its name; the same one at every call.
+    """A suite by its name; the same one at every call, or a file read anew.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or the path of a .jsonl file (see `own`).
         data: where the files of a suite that others wrote lie; None for its own place.
 
     Raises:
         UnknownName: nobody knows it.
         DataError: the data is missing, partial or of another version.
     """
+    if not name.endswith(OWN):
+        return _known(name, data)
+    from foreword.suites import own
+
+    if data is not None:
+        raise UsageError(f"{name} is a whole suite; leave --data {data} out")
+    return own.load(Path(name))
+
+
+@cache
+def _known(name: str, data: Path | None) -> Suite:
     if name not in _SUITES:
-        raise UnknownName("suite", name, names())
+        raise UnknownName("suite", name, [*names(), f"a {OWN} file of yours"])
     module, _, maker = _SUITES[name].partition(":")
     suite: Suite = getattr(import_module(module), maker or "load")(data)
     return suite

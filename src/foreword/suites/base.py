@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from foreword.core.errors import UsageError
-from foreword.core.types import KINDS, Check, Kind, Setup, Split, Task, World
+from foreword.core.types import KINDS, Check, Kind, Message, Setup, Split, Task, World
 
 BLOCKS = {  # the bash that runs a fenced block of a language
     "bash": "{}",
@@ -149,8 +149,15 @@ class Suite:
             parts = (task.id, task.split, task.request, task.oracle, task.counter)
             setup = (task.setup.script, *map(str, sorted(task.setup.files.items())), task.probe)
             world = () if task.setup.world == World() else (repr(task.setup.world),)
-            digest.update("\0".join((*parts, *setup, *world, "\0")).encode())
+            said = [text for turn in task.history for text in (turn["role"], turn["content"])]
+            digest.update("\0".join((*parts, *setup, *world, *said, "\0")).encode())
         return digest.hexdigest()
+
+    def chat(self, task: Task) -> list[Message]:
+        """What the target is asked: a system prompt if there is one, the history, the request."""
+        told = self.system and not any(said["role"] == "system" for said in task.history)
+        system: list[Message] = [{"role": "system", "content": self.system}] if told else []
+        return [*system, *task.history, {"role": "user", "content": task.request}]
 
     def kinds(self, split: Split) -> list[Kind]:
         """The kinds of tasks that a split has.

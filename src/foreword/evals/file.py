@@ -1,0 +1,85 @@
+"""A Python file of Inspect tasks, run on a target of Foreword's and behind its guard.
+
+The metrics are the file's own: its scorers decide what they mean. Not covered: tasks that
+name a model of their own, and what SR, ASR, RR and ORR would say of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foreword.core.errors import ModelError, UsageError
+from foreword.core.protocols import Model
+
+if TYPE_CHECKING:
+    from foreword.defences.guard import Guard
+
+Metrics = Mapping[str, float]  # "scorer/metric" -> value
+
+
+def is_file_of_tasks(name: str) -> bool:
+    """Whether a name is that of a Python file, with or without the @task it holds."""
+    return name.partition("@")[0].endswith(".py")
+
+
+def evaluate_file(
+    name: str,
+    model: Model,
+    *,
+    log_dir: Path,
+    guard: Guard | None = None,
+    items: int | None = None,
+) -> dict[str, Metrics]:
+    """Run the tasks of a Python file.
+
+    Args:
+        name: "tasks.py" for all of its tasks, or "tasks.py@one".
+        model: the target.
+        log_dir: the `.eval` logs are written here.
+        guard: put before the model.
+        items: the first so many samples of each task.
+
+    Returns:
+        The metrics of each task.
+
+    Raises:
+        UsageError: the file is missing, or holds no such task.
+        ModelError: a task did not finish.
+    """
+    import inspect_ai
+
+    from foreword.evals.provider import inspect_model
+
+    if guard is not None:
+        from foreword.defences.guarded import GuardedModel
+
+        model = GuardedModel(model, guard)
+    path, _, one = name.partition("@")
+    found = inspect_ai.list_tasks(path, root_dir=Path()) if Path(path).is_file() else []
+    if not [task for task in found if one in ("", task.name)]:
+        raise UsageError(f"there is no {'@task ' + one if one else 'task'} in {path}")
+    logs = inspect_ai.eval(
+        name,
+        inspect_model(model),
+        display="none",
+        log_dir=str(log_dir),
+        log_level="error",
+        ctl_server=False,
+        limit=items,
+    )
+    for log in logs:
+        if log.status == "cancelled":
+            raise KeyboardInterrupt
+        if log.status != "success":
+            why = log.error.message if log.error else log.status
+            raise ModelError(f"{log.eval.task} did not finish: {why} (log: {log.location})")
+    return {
+        log.eval.task: {
+            f"{score.name}/{metric.name}": metric.value
+            for score in (log.results.scores if log.results else ())
+            for metric in score.metrics.values()
+        }
+        for log in logs
+    }

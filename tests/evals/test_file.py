@@ -1,0 +1,77 @@
+"""A Python file of Inspect tasks under a target of Foreword's."""
+
+from pathlib import Path
+
+import pytest
+
+from foreword.core.errors import ModelError, UsageError
+from foreword.defences.guard import Guard
+from foreword.evals.file import evaluate_file, is_file_of_tasks
+from foreword.testing.models import ScriptedModel
+
+TASKS = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate
+
+SAMPLES = [Sample(input="Say yes.", target="yes"), Sample(input="Say no.", target="no")]
+
+
+@task
+def say():
+    return Task(dataset=SAMPLES, solver=generate(), scorer=includes())
+
+
+@task
+def other():
+    return Task(dataset=SAMPLES[:1], solver=generate(), scorer=includes())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    monkeypatch.chdir(tmp_path)
+    return "tasks.py"
+
+
+def yes() -> ScriptedModel:
+    return ScriptedModel(lambda chat, prefix: " yes")
+
+
+def test_names_of_files() -> None:
+    assert is_file_of_tasks("a/tasks.py") and is_file_of_tasks("tasks.py@say")
+    assert not is_file_of_tasks("files") and not is_file_of_tasks("mine.jsonl")
+
+
+def test_all_tasks_of_a_file_with_their_own_metrics(path: str, tmp_path: Path) -> None:
+    found = evaluate_file(path, yes(), log_dir=tmp_path / "logs")
+    assert {task: metrics["includes/accuracy"] for task, metrics in found.items()} == {
+        "say": 0.5,
+        "other": 1.0,
+    }
+    assert len(list((tmp_path / "logs").glob("*.eval"))) == 2
+
+
+def test_one_task_behind_a_guard(path: str, tmp_path: Path) -> None:
+    model = yes()
+    guard = Guard(prefix="I say no and", target=model.fingerprint)
+    found = evaluate_file(f"{path}@say", model, log_dir=tmp_path / "logs", guard=guard, items=1)
+    assert found.keys() == {"say"}
+    assert {prefix for _, prefix in model.calls} == {"I say no and"}
+    assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "tasks.py@nothing"])
+def test_a_file_or_task_that_is_not_there(path: str, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"there is no (task|@task nothing) in"):
+        evaluate_file(name, yes(), log_dir=tmp_path / "logs")
+
+
+def test_a_task_that_fails_is_named(path: str, tmp_path: Path) -> None:
+    def fail(chat: object, prefix: str) -> str:
+        raise RuntimeError("no reply")
+
+    with pytest.raises(ModelError, match=r"say did not finish: .*no reply"):
+        evaluate_file(f"{path}@say", ScriptedModel(fail), log_dir=tmp_path / "logs")
