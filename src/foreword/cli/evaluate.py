@@ -69,8 +69,8 @@ def evaluate(
     from foreword.suites import get
 
     tasks_of_inspect = is_file_of_tasks(suite)
-    if tasks_of_inspect and (data or split):
-        raise UsageError(f"--data and --split are for suites; {suite} has its own samples")
+    if tasks_of_inspect and (data or split or by):
+        raise UsageError(f"--data, --split and --by are for suites; {suite} has its own samples")
     loaded_suite = None if tasks_of_inspect else get(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
