@@ -40,9 +40,11 @@ def yes() -> ScriptedModel:
     return ScriptedModel(lambda chat, prefix: " yes")
 
 
-def test_names_of_files() -> None:
-    assert is_file_of_tasks("a/tasks.py") and is_file_of_tasks("tasks.py@say")
+def test_names_of_files(path: str) -> None:
+    assert is_file_of_tasks(path) and is_file_of_tasks(f"{path}@say")
     assert not is_file_of_tasks("files") and not is_file_of_tasks("mine.jsonl")
+    with pytest.raises(UsageError, match=r"there is no nowhere\.py"):
+        is_file_of_tasks("nowhere.py@say")
 
 
 def test_all_tasks_of_a_file_with_their_own_metrics(path: str, tmp_path: Path) -> None:
@@ -63,8 +65,9 @@ def test_one_task_behind_a_guard(path: str, tmp_path: Path) -> None:
     assert len(model.calls) == 1
 
 
-@pytest.mark.parametrize("name", ["nowhere.py", "tasks.py@nothing"])
-def test_a_file_or_task_that_is_not_there(path: str, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["empty.py", "tasks.py@nothing"])
+def test_a_task_that_is_not_there(path: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.py").write_text("ONE = 1\n")
     with pytest.raises(UsageError, match=r"there is no (task|@task nothing) in"):
         evaluate_file(name, yes(), log_dir=tmp_path / "logs")
 

@@ -20,8 +20,15 @@ Metrics = Mapping[str, float]  # "scorer/metric" -> value
 
 
 def is_file_of_tasks(name: str) -> bool:
-    """Whether a name is that of a Python file, with or without the @task it holds."""
-    return name.partition("@")[0].endswith(".py")
+    """Whether a name is that of a Python file, with or without the @task it holds.
+
+    Raises:
+        UsageError: it is, but there is no such file.
+    """
+    path = name.partition("@")[0]
+    if path.endswith(".py") and not Path(path).is_file():
+        raise UsageError(f"there is no {path}; name a Python file with Inspect tasks")
+    return path.endswith(".py")
 
 
 def evaluate_file(
@@ -45,7 +52,7 @@ def evaluate_file(
         The metrics of each task.
 
     Raises:
-        UsageError: the file is missing, or holds no such task.
+        UsageError: the file holds no such task.
         ModelError: a task did not finish.
     """
     import inspect_ai
@@ -57,8 +64,8 @@ def evaluate_file(
 
         model = GuardedModel(model, guard)
     path, _, one = name.partition("@")
-    found = inspect_ai.list_tasks(path, root_dir=Path()) if Path(path).is_file() else []
-    if not [task for task in found if one in ("", task.name)]:
+    found = inspect_ai.list_tasks(path, root_dir=Path())
+    if not any(one in ("", task.name) for task in found):
         raise UsageError(f"there is no {'@task ' + one if one else 'task'} in {path}")
     logs = inspect_ai.eval(
         name,
