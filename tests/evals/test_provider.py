@@ -74,7 +74,7 @@ def test_a_guard_prefix_is_prefilled_and_kept_apart(tmp_path: Path) -> None:
     log = _eval(model, tmp_path, ["go"])
     message = log.samples[0].messages[-1]
     assert message.text == "I care, so IGO"
-    assert message.metadata == {"prefix": "I care, so I"}
+    assert message.metadata["prefix"] == "I care, so I"
     assert engine.settings[0]["prefix"] == "I care, so I"
 
 
@@ -84,7 +84,7 @@ def test_a_guard_suffix_changes_the_request_alone(tmp_path: Path) -> None:
     model = get_model("foreword/local/shouter", memoize=False, engine=engine, guard=guard)
     log = _eval(model, tmp_path, ["go"])
     assert log.samples[0].output.completion == "GO\nMIND OTHERS."
-    assert log.samples[0].messages[-1].metadata == {"prefix": ""}
+    assert log.samples[0].messages[-1].metadata["prefix"] == ""
 
 
 def test_a_damaged_guard_is_a_config_error(tmp_path: Path) -> None:
