@@ -129,7 +129,7 @@ def test_a_guard_below_other_layers_still_knows_its_target():
     ("spec", "error", "says"),
     [
         ("nobody", UnknownName, "unknown defence 'nobody'; known: constitution"),
-        ("ping+", UnknownName, "unknown defence ''"),
+        ("ptst+", UnknownName, "unknown defence ''"),
         ("ping", ConfigError, "'ping' needs a guard file; give --guard FILE"),
         ("suffix+ptst", ConfigError, "'suffix' needs a guard file"),
         ("static", ConfigError, "static needs words, e.g. 'static:I cannot'"),

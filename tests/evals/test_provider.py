@@ -11,18 +11,23 @@ from inspect_ai.dataset import Sample
 from inspect_ai.model import (
     ChatMessageAssistant,
     ChatMessageSystem,
+    ChatMessageTool,
     ChatMessageUser,
+    ContentImage,
+    ContentText,
     ModelOutput,
     ModelUsage,
     get_model,
 )
 from inspect_ai.solver import generate
+from inspect_ai.tool import ToolCall
 
-from foreword.core.errors import ConfigError
+from foreword.core.errors import ConfigError, ForewordWarning
 from foreword.core.types import Chat, Message, Reply
 from foreword.defences.guard import Guard
+from foreword.defences.registry import REWRITES
 from foreword.evals.batching import MAX_BATCH
-from foreword.evals.provider import guard_messages, inspect_model, split_prefill
+from foreword.evals.provider import inspect_model, rewritten
 
 
 class Shouter:
@@ -138,13 +143,6 @@ def test_an_engine_that_fails_is_a_sample_error(tmp_path: Path) -> None:
     assert "out of memory" in log.samples[0].error.message
 
 
-def test_split_prefill() -> None:
-    user: Message = {"role": "user", "content": "go"}
-    assert split_prefill([user]) == ([user], "")
-    assert split_prefill([user, {"role": "assistant", "content": "I"}]) == ([user], "I")
-    assert split_prefill([]) == ([], "")
-
-
 @pytest.mark.parametrize("placement", ["prefix", "suffix"])
 def test_guarded_messages_keep_what_the_guard_leaves_alone(placement: Any) -> None:
     words = random.Random(0).sample("abcdefgh", 3)
@@ -154,6 +152,63 @@ def test_guarded_messages_keep_what_the_guard_leaves_alone(placement: Any) -> No
         ChatMessageUser(content=words[2]),
     ]
     guard = Guard(prefix="Mind.", placement=placement, target="any")
-    guarded = guard_messages(guard, messages)
-    assert guarded[:2] == messages[:2]
+    guarded = rewritten([guard], messages)
+    assert all(a is b for a, b in zip(guarded[:2], messages, strict=False))
     assert guarded[-1].text == ("Mind." if placement == "prefix" else f"{words[2]}\nMind.")
+
+
+def test_a_rewrite_keeps_pictures_and_tool_calls() -> None:
+    call = ToolCall(id="1", function="look", arguments={})
+    picture = ContentImage(image="data:image/png;base64,AA==")
+    messages = [
+        ChatMessageUser(content=[ContentText(text="What is this?"), picture]),
+        ChatMessageAssistant(content="", tool_calls=[call]),
+        ChatMessageTool(content="a cat", tool_call_id="1"),
+    ]
+    steps = [REWRITES[name] for name in ("self-reminder", "icd", "ptst")]
+    system, _, shown, asked, *rest = rewritten(steps, messages)
+    assert (system.role, shown.role) == ("system", "assistant")
+    assert all(a is b for a, b in zip(rest, messages[1:], strict=True))
+    assert "What is this?" in asked.text and asked.text != "What is this?"
+    assert asked.content[1] == picture and asked.id == messages[0].id
+
+
+def test_a_defence_stands_before_any_provider(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def answer(messages: Any, *rest: Any) -> Any:
+        seen.append(messages)
+        output = ModelOutput.from_content("mock", " refuse.")
+        output.usage = ModelUsage()
+        return output
+
+    model = get_model(
+        "foreword/mockllm/model",
+        memoize=False,
+        defence="ptst+ping",
+        guard=guard_file(tmp_path, "I must", "mockllm/model"),
+        custom_outputs=answer,
+    )
+    log = _eval(model, tmp_path, ["go"])
+    assert [message.role for message in seen[0]] == ["system", "user", "assistant"]
+    assert log.samples[0].output.completion == "I must refuse."
+
+
+def test_a_defence_stands_before_an_engine(tmp_path: Path) -> None:
+    engine = Shouter()
+    model = get_model("foreword/local/shouter", memoize=False, engine=engine, defence="static:No,")
+    assert _eval(model, tmp_path, ["go"]).samples[0].output.completion == "No,GO"
+
+
+@pytest.mark.parametrize(
+    ("defence", "says"),
+    [("critique", "asks a model by itself"), ("ping", "--guard FILE"), ("static", "needs words")],
+)
+def test_what_cannot_stand_before_a_provider_is_a_config_error(defence: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        get_model("foreword/mockllm/model", memoize=False, defence=defence)
+
+
+def test_a_guard_for_another_model_warns_before_a_provider(tmp_path: Path) -> None:
+    with pytest.warns(ForewordWarning, match="found for 'else'"):
+        get_model("foreword/mockllm/model", memoize=False, guard=guard_file(tmp_path, "I", "else"))

@@ -1,7 +1,10 @@
-"""Inspect's model provider `foreword`: local engines, and guards over any provider.
+"""Inspect's model provider `foreword`: local engines, and defences over any provider.
 
     foreword/local/<source>        the local engine, batched   -M adapter=agent -M guard=guard.json
-    foreword/<provider>/<model>    any other Inspect provider  -M guard=guard.json
+    foreword/<provider>/<model>    any other Inspect provider  -M defence=ptst+ping -M guard=...
+
+A guard alone means `defence=ping`. Before another provider a defence may only change words,
+as prompts and prefixes do; what asks a model or a guardrail by itself is refused there.
 
 The completion is prefix + continuation; the prefix alone stands in the metadata
 of output and message, so that the judge can tell whose words are whose.
@@ -13,13 +16,15 @@ server continues the trailing assistant turn (see docs/evals.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
     ChatMessageAssistant,
+    ChatMessageSystem,
     ChatMessageUser,
+    ContentText,
     GenerateConfig,
     ModelAPI,
     ModelInfo,
@@ -35,6 +40,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from foreword.core.errors import ConfigError, ModelError
 from foreword.core.protocols import Model
 from foreword.core.types import Message, Reply
+from foreword.defences.rewrites import split_prefill
 from foreword.evals.batching import MAX_BATCH, Batcher, Settings
 from foreword.evals.tools import heard, spoken
 
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from inspect_ai.model import Model as InspectModel
 
     from foreword.defences.guard import Guard
+    from foreword.defences.rewrites import Step
 
 _LOCAL = "local/"
 
@@ -58,6 +65,7 @@ class LocalAPI(ModelAPI):
         *,
         engine: Model | None = None,
         guard: str | None = None,
+        defence: str | None = None,
         **load_args: Any,
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
@@ -65,10 +73,10 @@ class LocalAPI(ModelAPI):
             from foreword import models
 
             engine = models.load(model_name.removeprefix(_LOCAL), **load_args)
-        if guard is not None:
-            from foreword.defences.guarded import GuardedModel
+        if guard is not None or defence is not None:
+            from foreword.evals.defended import defend
 
-            engine = GuardedModel(engine, load_guard(guard))
+            engine = defend(engine, defence or "ping", guard=load_guard(guard))
         self.engine = engine
         self.batcher = Batcher(engine)
         # Inspect asks for the context length by name, and for an unknown name it
@@ -113,7 +121,7 @@ class LocalAPI(ModelAPI):
 
 
 class GuardedAPI(ModelAPI):
-    """Any other Inspect provider with a guard in front."""
+    """Any other Inspect provider with words of a defence around every conversation."""
 
     def __init__(
         self,
@@ -123,12 +131,16 @@ class GuardedAPI(ModelAPI):
         config: GenerateConfig | None = None,
         *,
         guard: str | None = None,
+        defence: str | None = None,
         **model_args: Any,
     ) -> None:
-        if guard is None:
+        if guard is None and defence is None:
             raise ConfigError(
-                f"foreword/{model_name} puts a guard before {model_name}: name it by -M guard=FILE"
+                f"foreword/{model_name} puts a defence before {model_name}: "
+                "name it by -M guard=FILE or -M defence=NAME"
             )
+        from foreword.evals.defended import steps
+
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         inner = get_model(
             model_name,
@@ -139,8 +151,7 @@ class GuardedAPI(ModelAPI):
             **model_args,
         )
         self.inner = inner.api
-        self.guard = load_guard(guard)
-        self.guard.check_target(model_name)
+        self.steps = steps(model_name, defence or "ping", load_guard(guard))
 
     async def generate(
         self,
@@ -149,19 +160,19 @@ class GuardedAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
-        """The other provider's reply to the guarded messages.
+        """The other provider's reply to the rewritten messages.
 
         Raises:
             ModelError: if the provider answered without a choice.
         """
-        guarded = guard_messages(self.guard, input)
-        result = await self.inner.generate(guarded, tools, tool_choice, config)
+        asked = rewritten(self.steps, input)
+        result = await self.inner.generate(asked, tools, tool_choice, config)
         output = result[0] if isinstance(result, tuple) else result
         if isinstance(output, Exception):
             raise output
         if not output.choices:
             raise ModelError(f"{self.model_name} answered without a choice")
-        last = guarded[-1]
+        last = asked[-1]
         return with_prefix(output, last.text if isinstance(last, ChatMessageAssistant) else "")
 
     async def aclose(self) -> None:
@@ -209,29 +220,28 @@ def inspect_model(engine: Model) -> InspectModel:
     return get_model(f"foreword/{_LOCAL}{engine.fingerprint}", memoize=False, engine=engine)
 
 
-def load_guard(path: str) -> Guard:
-    """The guard a `-M guard=FILE` names."""
+def load_guard(path: str | None) -> Guard | None:
+    """The guard a `-M guard=FILE` names, if it does."""
     from foreword.defences.guard import Guard
 
-    return Guard.load(path)
+    return None if path is None else Guard.load(path)
 
 
-def split_prefill(messages: list[Message]) -> tuple[list[Message], str]:
-    """The chat without a trailing assistant turn, and that turn's text."""
-    if messages and messages[-1]["role"] == "assistant":
-        return messages[:-1], messages[-1]["content"]
-    return messages, ""
+class _Placed(Message):
+    """A message that knows where it came from: steps keep what they do not know."""
+
+    at: int
 
 
-def guard_messages(guard: Guard, messages: list[ChatMessage]) -> list[ChatMessage]:
-    """Inspect's messages with the guard applied; those it leaves alone stay as they are."""
-    plain = [_message(message) for message in messages]
-    applied = list(guard.apply(plain))
-    guarded = [
-        message if after == before else message.model_copy(update={"content": after["content"]})
-        for message, before, after in zip(messages, plain, applied, strict=False)
+def rewritten(steps: Sequence[Step], messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Inspect's messages after all steps; those that they leave alone stay as they are."""
+    said: list[Message] = [
+        _Placed(role=message.role, content=message.text, at=at)
+        for at, message in enumerate(messages)
     ]
-    return guarded + [_chat_message(added) for added in applied[len(plain) :]]
+    for step in steps:
+        said = step.apply(said)
+    return [_chat_message(each, messages) for each in said]
 
 
 def with_prefix(output: ModelOutput, prefix: str) -> ModelOutput:
@@ -249,10 +259,19 @@ def _message(message: ChatMessage) -> Message:
     return {"role": message.role, "content": message.text}
 
 
-def _chat_message(message: Message) -> ChatMessage:
-    if message["role"] == "assistant":
-        return ChatMessageAssistant(content=message["content"])
-    return ChatMessageUser(content=message["content"])
+def _chat_message(message: Message, originals: list[ChatMessage]) -> ChatMessage:
+    """The original with its new words, or a message that a step has added."""
+    at, words = cast(dict[str, Any], message).get("at"), message["content"]
+    if at is None:
+        makers = {"system": ChatMessageSystem, "assistant": ChatMessageAssistant}
+        return makers.get(message["role"], ChatMessageUser)(content=words)
+    original: ChatMessage = originals[at]
+    if original.text == words:
+        return original
+    parts = [] if isinstance(original.content, str) else original.content
+    others = [part for part in parts if part.type != "text"]  # pictures
+    content = [ContentText(text=words), *others] if others else words
+    return original.model_copy(update={"content": content})
 
 
 def _output(model_name: str, reply: Reply, tools: Sequence[ToolInfo]) -> ModelOutput:
