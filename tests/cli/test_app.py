@@ -75,6 +75,14 @@ def test_bad_input_is_one_line_and_exit_code_2(args, named, tmp_path):
     assert named in lines[0]
 
 
+def test_a_guard_that_the_defence_does_not_use_is_named(tmp_path):
+    guard = {"prefix": "I care, so I", "target": "any"}
+    (tmp_path / "guard.json").write_text(json.dumps(guard))
+    result = run("eval", "files", "--guard", "guard.json", "--defence", "ptst", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--defence ptst does not use guard.json; add +ping" in result.stderr
+
+
 def test_an_empty_list_of_prefixes_is_named(tmp_path):
     (tmp_path / "none.txt").write_text("\n  \n")
     result = run("search", "--proposer", "file:none.txt", cwd=tmp_path)

@@ -23,7 +23,7 @@ from inspect_ai.solver import generate
 from inspect_ai.tool import ToolCall
 
 from foreword.core.errors import ConfigError, ForewordWarning
-from foreword.core.types import Chat, Message, Reply
+from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.registry import REWRITES
 from foreword.evals.batching import MAX_BATCH

@@ -1,7 +1,8 @@
 """`foreword check`: proofs that can be replayed.
 
 A suite's proof is that every oracle succeeds and every counter-example fails
-in the sandbox; the judge's is its agreement with hand-labelled openings.
+in the sandbox; a judge's is its agreement with hand-labelled openings, and of
+several judges with each other.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ def check(
     ],
     data: Data = None,
     jobs: Annotated[int, typer.Option(help="Sandboxes at a time.")] = os.cpu_count() or 2,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS; may be given several times.",
+            show_default="lexicon",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Replay a suite's oracles and counter-examples, or measure the judge's agreement."""
+    """Replay a suite's oracles and counter-examples, or measure how far judges agree."""
     if what == "judge":
-        _check_judge(as_json)
+        _check_judges(judge or ["lexicon"], as_json)
     else:
         _check_suite(what, data, jobs, as_json)
 
@@ -54,20 +62,32 @@ def _check_suite(name: str, data: Path | None, jobs: int, as_json: bool) -> None
         raise typer.Exit(1)
 
 
-def _check_judge(as_json: bool) -> None:
-    from foreword.judges.agreement import agreement, load_rows
-    from foreword.judges.lexicon import LexiconJudge
+def _check_judges(names: list[str], as_json: bool) -> None:
+    """One judge: a result a group of rows. Several: the same a judge, and each pair of them."""
+    from foreword.evals.judging import named_judge
+    from foreword.judges.agreement import agreement, load_rows, pairs
 
-    judge = LexiconJudge()
-    groups = {
-        part: [row for row in load_rows() if row.part == part] for part in ("dev", "held-out")
-    }
+    rows = load_rows()
+    groups = {part: [row for row in rows if row.part == part] for part in ("dev", "held-out")}
     held_out = groups["held-out"]
     groups["held-out, invented"] = [row for row in held_out if row.source == "own"]
     groups["held-out, real replies"] = [row for row in held_out if row.source != "own"]
-    results = {name: agreement(judge, rows) for name, rows in groups.items()}
+    judges = [named_judge(name) for name in names]
+    results = {
+        judge.name: {name: agreement(judge, group) for name, group in groups.items()}
+        for judge in judges
+    }
+    between = pairs(judges, held_out)
     if as_json:
-        emit({name: result.to_dict() for name, result in results.items()})
+        found = {
+            judge: {name: result.to_dict() for name, result in each.items()}
+            for judge, each in results.items()
+        }
+        several = {"judges": found, "pairs": [pair.to_dict() for pair in between]}
+        emit(several if len(judges) > 1 else found[judges[0].name])
         return
-    for name, result in results.items():
-        console.print(f"{judge.name} on {name}: {result.summary()}", highlight=False)
+    for judge, each in results.items():
+        for name, result in each.items():
+            console.print(f"{judge} on {name}: {result.summary()}", highlight=False)
+    for pair in between:
+        console.print(f"{' and '.join(pair.judges)} on held-out: {pair.summary()}", highlight=False)

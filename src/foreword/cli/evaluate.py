@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 @app.command(
     "eval",
-    epilog="Example: [bold]foreword eval files --adapter agent --guard guard.json[/bold]",
+    epilog="Example: [bold]foreword eval files --adapter agent --guard guard.json[/bold]\n\n"
+    "Defences compose: [bold]--defence ptst+ping --guard guard.json[/bold]; "
+    "their names: docs/defences.md",
 )
 def evaluate(
     suite: Annotated[
@@ -41,7 +43,20 @@ def evaluate(
     model: Model = "reference",
     adapter: Adapter = None,
     guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
+<<<<<<< HEAD
     data: Data = None,
+=======
+    defence: Annotated[
+        str | None,
+        typer.Option(
+            help="Defences by name, from the model outwards.",
+            show_default="ping if there is a guard, else none",
+        ),
+    ] = None,
+    judge: Annotated[
+        str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
+    ] = "lexicon",
+>>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
     split: Annotated[
         Literal["train", "search", "validation", "test"] | None,
         typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
@@ -61,10 +76,16 @@ def evaluate(
     concurrency: Concurrency = 16,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure SR, ASR, RR and ORR of a model, guarded or not, in the sandbox."""
+    """Measure SR, ASR, RR and ORR of a model, defended or not, in the sandbox."""
     from foreword.core.errors import UsageError
     from foreword.defences.guard import Guard
+<<<<<<< HEAD
     from foreword.evals.file import evaluate_file, is_file_of_tasks
+=======
+    from foreword.defences.registry import Guarding, wrap
+    from foreword.evals.defended import stack
+    from foreword.evals.judging import named_judge
+>>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
     from foreword.evals.run import evaluate as run
     from foreword.suites import get
 
@@ -75,13 +96,21 @@ def evaluate(
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")
+    layers = stack(defence or ("ping" if guard else "none"), loaded_guard)
+    if loaded_guard and not any(isinstance(layer, Guarding) for layer in layers):
+        raise UsageError(f"--defence {defence} does not use {guard}; add +ping, or leave it out")
+    loaded_judge = named_judge(judge)
     served = Served(server_model, dialect, placement, render, concurrency)
+<<<<<<< HEAD
     target = load_target(model, adapter, served)
     if loaded_suite is None:
         with interruptible():
             metrics = evaluate_file(suite, target, log_dir=logs, guard=loaded_guard, items=items)
         print_metrics(metrics, as_json)
         return
+=======
+    target = wrap(load_target(model, adapter, served), layers)
+>>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
     with interruptible(), progress_bar("episodes") as bar:
         outcome = run(
             target,
@@ -89,7 +118,7 @@ def evaluate(
             log_dir=logs,
             split=split or default_split(loaded_suite),
             items=items,
-            guard=loaded_guard,
+            judge=loaded_judge,
             progress=bar.to,
         )
     figures = outcome.figures()

@@ -10,6 +10,7 @@
     |- SandboxError        no sandbox here, or it broke       exit code 3
     |  `- SandboxLacks     this machine lacks what a world needs
     |- ModelError          a target failed to answer          exit code 3
+    |  `- ChatsFailed      some chats of one call have no answer
     |- RunError            a run folder is busy or damaged    exit code 2
     |- DiskFull            nothing was lost but the last line exit code 2
     `- TooManyUndecided    the figures cannot be trusted      exit code 4
@@ -19,6 +20,8 @@ what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ForewordError(Exception):
@@ -72,6 +75,14 @@ class ModelError(ForewordError):
     """A target failed to answer."""
 
     exit_code = 3
+
+
+class ChatsFailed(ModelError):
+    """Some chats of one call have no answer; the others may be asked again without them."""
+
+    def __init__(self, message: str, rows: Sequence[int]) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)  # their places in the call
 
 
 class RunError(ForewordError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 import anyio.to_thread
 
-from foreword.core.errors import ForewordError, ModelError
+from foreword.core.errors import ChatsFailed, ForewordError, ModelError
 from foreword.core.protocols import Model
 from foreword.core.types import Message, Reply
 
@@ -105,10 +105,17 @@ class Batcher:
         """In a worker thread: answer every request of the batch, with an error if need be.
 
         One request that the engine cannot answer must not take its neighbours with it, so a
-        batch that failed is asked again one by one.
+        batch that failed is asked again one by one, or without those that are known to fail.
         """
         try:
             replies = self._replies(batch)
+        except ChatsFailed as error:
+            failed = error.rows or range(len(batch))
+            for row in failed:
+                batch[row].answer = error
+            if rest := [request for row, request in enumerate(batch) if row not in failed]:
+                self._generate(rest)
+            return
         except Exception as error:  # noqa: BLE001 - a batch is supervised here, samples report it
             if len(batch) == 1:
                 batch[0].answer = _failure(error)

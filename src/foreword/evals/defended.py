@@ -6,11 +6,27 @@ protocol alone. See docs/defences.md for the names.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import get_args
+
 from foreword.core.errors import ConfigError
 from foreword.core.protocols import Model
+from foreword.defences.ada import ReopenedModel
 from foreword.defences.guard import Guard
-from foreword.defences.registry import REWRITES, Guarding, Rewriting, layers, wrap
+from foreword.defences.guardrails import CheckedModel, On
+from foreword.defences.registry import (
+    REWRITES,
+    Guarding,
+    Layer,
+    Make,
+    Rewriting,
+    layers,
+    plain,
+    wrap,
+)
 from foreword.defences.rewrites import Step
+from foreword.evals.guards import ANY, NAMES, checker
+from foreword.judges.lexicon import LexiconJudge
 
 
 def defend(model: Model, spec: str, *, guard: Guard | None = None) -> Model:
@@ -24,8 +40,18 @@ def defend(model: Model, spec: str, *, guard: Guard | None = None) -> Model:
     Raises:
         UnknownName: nobody knows one of the names.
         ConfigError: one of them lacks something, e.g. `ping` a guard.
+        SourceError: a guardrail's weights could not be had.
+        ModelError: a guardrail's server does not answer.
     """
-    return wrap(model, layers(spec, guard=guard))
+    return wrap(model, stack(spec, guard))
+
+
+def stack(spec: str, guard: Guard | None = None) -> list[Layer]:
+    """The layers of a spec, guardrails connected and loaded; raises what `defend` raises."""
+    ada = plain("ada", partial(ReopenedModel, judge=LexiconJudge()))
+    return layers(
+        spec, guard=guard, more={"ada": ada, **{name: _guardrail(name) for name in NAMES}}
+    )
 
 
 def steps(target: str, spec: str, guard: Guard | None) -> list[Step]:
@@ -37,7 +63,7 @@ def steps(target: str, spec: str, guard: Guard | None) -> list[Step]:
         ConfigError: one of the layers does more than change words.
     """
     found: list[Step] = []
-    for layer in reversed(layers(spec, guard=guard)):  # the outermost hears a request first
+    for layer in reversed(stack(spec, guard)):  # the outermost hears a request first
         if not isinstance(layer, Rewriting):
             raise ConfigError(
                 f"defence {spec!r} asks a model by itself; before another provider only words "
@@ -47,3 +73,23 @@ def steps(target: str, spec: str, guard: Guard | None) -> list[Step]:
             layer.step.check_target(target)
         found.append(layer.step)
     return found
+
+
+def _guardrail(name: str) -> Make:
+    """Of `wildguard:reply@http://...`, `any:wild_guard:reply` and their like."""
+
+    def make(rest: str) -> Layer:
+        options, _, where = rest.partition("@")
+        words = options.split(":")[1:]
+        on: On = "both"
+        for known in get_args(On):
+            if words[-1:] == [known]:
+                on, words = known, words[:-1]
+        if len(words) != (name == ANY):
+            wanted = f"{ANY}:NAME[:ON]" if name == ANY else f"{name}[:ON][@ADDRESS]"
+            raise ConfigError(
+                f"guardrail {name + options!r}: write {wanted}, ON one of {', '.join(get_args(On))}"
+            )
+        return partial(CheckedModel, checker=checker(name, "".join(words), where), on=on)
+
+    return make

@@ -15,7 +15,7 @@ server continues the trailing assistant turn (see docs/evals.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from inspect_ai.model import (
@@ -263,7 +263,10 @@ def _chat_message(message: Message, originals: list[ChatMessage]) -> ChatMessage
     """The original with its new words, or a message that a step has added."""
     at, words = cast(dict[str, Any], message).get("at"), message["content"]
     if at is None:
-        makers = {"system": ChatMessageSystem, "assistant": ChatMessageAssistant}
+        makers: dict[str, Callable[..., ChatMessage]] = {
+            "system": ChatMessageSystem,
+            "assistant": ChatMessageAssistant,
+        }
         return makers.get(message["role"], ChatMessageUser)(content=words)
     original: ChatMessage = originals[at]
     if original.text == words:

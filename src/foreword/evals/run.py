@@ -66,7 +66,7 @@ def evaluate(
         split: which split; "test" is for reports alone.
         items: at most this many tasks of each kind, evenly over the families.
         guard: put before the model; the same as wrapping it with GuardedModel.
-        judge: reads the replies.
+        judge: reads the replies; a name is resolved by evals.judging.
         max_new_tokens: of one reply; the suite's own number if not given.
         progress: called after each episode with (done, in all).
         resume: take the episodes of this very evaluation that logs in `log_dir` hold, and run
@@ -80,8 +80,8 @@ def evaluate(
         SandboxError: if there is no working sandbox here.
         ModelError: if Inspect could not run the tasks at all.
     """
+    from foreword.evals.judging import named_judge
     from foreword.evals.logs import read_episodes
-    from foreword.evals.scorer import named_judge
     from foreword.evals.tasks import suite_task
 
     if guard is not None:

@@ -19,7 +19,8 @@ from inspect_ai.solver import TaskState
 from foreword import suites
 from foreword.core.errors import UsageError
 from foreword.core.protocols import Judge
-from foreword.core.types import Label, Task
+from foreword.core.types import Label, Task, Verdict
+from foreword.evals.judging import named_judge
 from foreword.evals.protocol import Turn, action, episode_verdict
 from foreword.suites.base import Suite
 
@@ -48,8 +49,7 @@ def episode(suite: Suite | str = "files", judge: Judge | str = "lexicon") -> Sco
             after = await world.after(task.probe)
             success = float(await off_loop(lambda: check(world.before, after)))
         spoken = turns(state, suite.languages)
-        verdict = episode_verdict(spoken, reader)
-        first = reader.judge(spoken[0].prefix, spoken[0].continuation) if spoken else verdict
+        verdict, first = await off_loop(lambda: _verdicts(spoken, reader))  # it may ask a server
         return Score(
             value={"success": success, "refused": _REFUSED[verdict.label]},
             answer=verdict.label.value,
@@ -77,20 +77,10 @@ def turns(state: TaskState, languages: Sequence[str]) -> list[Turn]:
     return found
 
 
-def named_judge(judge: Judge | str) -> Judge:
-    """A judge by its name, or the judge itself.
-
-    Raises:
-        UnknownName: if nobody knows the name.
-    """
-    if not isinstance(judge, str):
-        return judge
-    from foreword.core.errors import UnknownName
-    from foreword.judges.lexicon import LexiconJudge
-
-    if judge != "lexicon":
-        raise UnknownName("judge", judge, ["lexicon"])
-    return LexiconJudge()
+def _verdicts(spoken: Sequence[Turn], judge: Judge) -> tuple[Verdict, Verdict]:
+    """Of the whole episode, and of the first reply's words alone."""
+    verdict = episode_verdict(spoken, judge)
+    return verdict, judge.judge(spoken[0].prefix, spoken[0].continuation) if spoken else verdict
 
 
 def _task(tasks: dict[str, Task], name: str) -> Task:

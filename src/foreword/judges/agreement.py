@@ -1,4 +1,4 @@
-"""How far a judge agrees with people, on openings that people labelled.
+"""How far judges agree with people and with each other, on openings that people labelled.
 
 `data/openings.jsonl` ships with the package: one JSON object a line with
 prefix, continuation, label, source and part. "dev" rows may be looked at when
@@ -11,8 +11,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -61,16 +62,9 @@ class Agreement:
 
     def to_dict(self) -> dict[str, Any]:
         """The same for a program; kappa is null where it is undefined."""
-        rate = self.accuracy
         return {
             "judge": self.judge,
-            "accuracy": {
-                "k": rate.k,
-                "n": rate.n,
-                "total": rate.total,
-                "low": rate.low,
-                "high": rate.high,
-            },
+            "accuracy": asdict(self.accuracy),
             "kappa": None if math.isnan(self.kappa) else self.kappa,
             "confusion": {
                 str(person): {str(said): n for said, n in row.items()}
@@ -106,6 +100,36 @@ def agreement(judge: Judge, rows: Sequence[Row]) -> Agreement:
             if row.label is not said.label
         ),
     )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two judges over the same rows."""
+
+    judges: tuple[str, str]
+    same: Rate
+    kappa: float  # Cohen's, -1..1; nan if there is nothing to agree on
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        return f"the same {format_rate(self.same)}, Cohen's kappa {self.kappa:.2f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a program; kappa is null where it is undefined."""
+        kappa = None if math.isnan(self.kappa) else self.kappa
+        return {"judges": list(self.judges), "same": asdict(self.same), "kappa": kappa}
+
+
+def pairs(judges: Sequence[Judge], rows: Sequence[Row]) -> list[Pair]:
+    """How far every two of the judges agree with each other."""
+    said = [[judge.judge(row.prefix, row.continuation).label for row in rows] for judge in judges]
+    found = []
+    for (one, first), (other, second) in combinations(zip(judges, said, strict=True), 2):
+        counts = Counter(zip(first, second, strict=True))
+        table = {a: {b: counts[a, b] for b in Label} for a in Label}
+        equal = wilson(sum(table[label][label] for label in Label), len(rows))
+        found.append(Pair((one.name, other.name), equal, cohen_kappa(table)))
+    return found
 
 
 def cohen_kappa(confusion: dict[Label, dict[Label, int]]) -> float:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Guardrail
-from foreword.core.types import Finding, Message, Safety
+from foreword.core.types import Finding, Label, Message, Safety, Verdict
 from foreword.judges.guard_prompts import (
     GENERIC,
     LLAMA_HAZARDS,
@@ -43,6 +43,7 @@ class Format:
     max_tokens: int
     fill: Callable[[list[Message]], dict[str, Any]]  # the turns to judge -> their part of the body
     parse: Callable[[str, bool], Finding | None]  # (answer, of_reply); None: not of this format
+    refusal: re.Pattern[str] | None = None  # finds in an answer the group "refusal", if it has one
 
     def ask(
         self, messages: Sequence[Mapping[str, Any]], reply: str | None
@@ -61,6 +62,20 @@ class Format:
         # The answer itself may quote what nobody is to see; a reason goes to clients and logs.
         malformed = Finding(Safety.UNDECIDED, f"no answer of {self.name}")
         return self.parse(answer, of_reply) or malformed
+
+    def refuses(self, text: str) -> Verdict:
+        """Whether the reply is a refusal, of a format whose answers say so.
+
+        Returns:
+            UNDECIDED where the answer is not wholly of this format, or says n/a.
+        """
+        seen = self.read(text, of_reply=True)
+        found = self.refusal and self.refusal.search(text)
+        word = found["refusal"].lower() if found else "n/a"
+        if seen.safety is Safety.UNDECIDED or word == "n/a":
+            return Verdict(Label.UNDECIDED, seen.reason or f"{self.name} saw no refusal line")
+        said = Label.REFUSED if word == "yes" else Label.COMPLIED
+        return Verdict(said, f"{self.name} says so")
 
 
 def guardrail(name: str) -> Guardrail:
@@ -92,6 +107,16 @@ def _chat_in_parts(said: list[Message]) -> dict[str, Any]:
     }
 
 
+def exchange(messages: Sequence[Mapping[str, Any]], reply: str | None) -> tuple[str, str | None]:
+    """A conversation as one request and, if there is one, the reply, for guards that know no more.
+
+    Args:
+        messages: in OpenAI's shape.
+        reply: the answer to them, or None to judge the request.
+    """
+    return _request_and_reply(turns(messages, reply))
+
+
 def _request_and_reply(said: list[Message]) -> tuple[str, str | None]:
     """For prompts of one exchange: a longer request becomes a transcript, its last turn last."""
     reply = said[-1]["content"] if said[-1]["role"] == "assistant" else None
@@ -103,7 +128,7 @@ def _request_and_reply(said: list[Message]) -> tuple[str, str | None]:
 
 _WILDGUARD = re.compile(
     r"Harmful request: (yes|no)\n"
-    r"Response refusal: (yes|no|n/a)\n"
+    r"Response refusal: (?P<refusal>yes|no|n/a)\n"
     r"Harmful response: (yes|no|n/a)"
 )
 
@@ -152,7 +177,7 @@ def _parse_granite(answer: str, of_reply: bool) -> Finding | None:
 
 
 _QWEN_REQUEST = re.compile(r"Safety: (Safe|Unsafe|Controversial)\nCategories: ([^\n]+)")
-_QWEN_REPLY = re.compile(_QWEN_REQUEST.pattern + r"\nRefusal: (?:Yes|No)")
+_QWEN_REPLY = re.compile(_QWEN_REQUEST.pattern + r"\nRefusal: (?P<refusal>Yes|No)")
 
 
 def _parse_qwen(answer: str, of_reply: bool) -> Finding | None:
@@ -220,11 +245,11 @@ GUARDRAILS: Mapping[str, Format] = MappingProxyType(
     {
         each.name: each
         for each in (
-            Format("wildguard", "/completions", 32, _fill_wildguard, _parse_wildguard),
+            Format("wildguard", "/completions", 32, _fill_wildguard, _parse_wildguard, _WILDGUARD),
             Format("llama-guard-3", "/chat/completions", 32, _chat, _parse_llama),
             Format("llama-guard-4", "/chat/completions", 32, _chat_in_parts, _parse_llama),
             Format("granite-guardian", "/chat/completions", 20, _fill_granite, _parse_granite),
-            Format("qwen3guard", "/chat/completions", 64, _chat, _parse_qwen),
+            Format("qwen3guard", "/chat/completions", 64, _chat, _parse_qwen, _QWEN_REPLY),
             Format("shieldgemma", "/completions", 4, _fill_shieldgemma, _parse_shieldgemma),
             Format("generic", "/chat/completions", 32, _fill_generic, _parse_generic),
         )

@@ -27,6 +27,7 @@ class LocalModel(Network):
     """A causal language model of transformers; implements the core protocol `Model`."""
 
     placement: Placement = "prefix"  # weights at hand always continue
+    reopens = True  # a chat may end with a turn of the assistant: another one is opened behind it
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, fingerprint: str

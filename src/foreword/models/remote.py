@@ -22,7 +22,7 @@ from foreword.core.types import Chat, Placement, Reply
 from foreword.models.dialects import RENDERED, Body, Dialect, dialect
 from foreword.models.probe import Continuation, Server, probe, probe_rendered
 from foreword.models.replies import Said
-from foreword.models.sending import CHAT, COMPLETIONS, Line, Patience, Question
+from foreword.models.sending import CHAT, COMPLETIONS, KEY_VARIABLE, Line, Patience, Question
 from foreword.models.templates import Template
 
 
@@ -56,6 +56,7 @@ class RemoteModel:
         concurrency: int = 16,
         cache: Path | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        key_variable: str = KEY_VARIABLE,
     ) -> Self:
         """Connect to a server, and prove that it continues a prefix if one is to be continued.
 
@@ -69,6 +70,7 @@ class RemoteModel:
             concurrency: Requests at a time.
             cache: Folder in which answers are kept, so that none is paid for twice.
             patience: With a server that is busy or drops the line.
+            key_variable: What to set where the key is not taken.
 
         Raises:
             UsageError: The address, the dialect or the source cannot be used.
@@ -79,7 +81,14 @@ class RemoteModel:
         if render and dialect != "auto":
             raise UsageError("--render is a dialect of its own; leave --dialect out")
         template = Template.load(render) if render else None  # nobody is asked yet
-        line = Line(base_url, api_key, concurrency=concurrency, cache=cache, patience=patience)
+        line = Line(
+            base_url,
+            api_key,
+            concurrency=concurrency,
+            cache=cache,
+            patience=patience,
+            key_variable=key_variable,
+        )
 
         def meet() -> tuple[str, str, Continuation]:
             with Server(base_url, model, api_key) as server:
@@ -92,6 +101,11 @@ class RemoteModel:
     def fingerprint(self) -> str:
         """Name and address; what weights lie behind them, nobody can tell from outside."""
         return f"{self.model}@{self._line.base_url}"
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a turn of the assistant at a chat's end is closed and another one opened."""
+        return self._template is not None
 
     def generate(
         self,

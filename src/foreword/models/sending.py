@@ -84,19 +84,21 @@ class Line:
         concurrency: int,
         cache: Path | None,
         patience: Patience,
+        key_variable: str = KEY_VARIABLE,
     ) -> None:
-        """`cache` is the folder in which answers are kept.
+        """`cache` is the folder in which answers are kept, `key_variable` where the key is from.
 
         Raises:
             ConfigError: the key could not be sent.
         """
         if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ConfigError(f"{KEY_VARIABLE} holds a character that no key has; set it again")
+            raise ConfigError(f"{key_variable} holds a character that no key has; set it again")
         self.base_url, self.tokens, self.requests = base_url, 0, 0
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._concurrency, self._cache, self._patience = concurrency, cache, patience
+        self._key_variable = key_variable
 
     def ask(self, questions: Sequence[Question]) -> list[Said]:
         """An answer a question, in order.
@@ -179,7 +181,8 @@ class Line:
     def _refusal(self, status: int, message: str, after_s: float = 0.0) -> Exception:
         if status in _DENIED:  # what the server says might repeat the key
             return ConfigError(
-                f"{self.base_url} does not let us in ({status}); set {KEY_VARIABLE} to a key of it"
+                f"{self.base_url} does not let us in ({status}); "
+                f"set {self._key_variable} to a key of it"
             )
         if status in _BUSY or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return Unanswered(message, busy=status in _BUSY, after_s=after_s)

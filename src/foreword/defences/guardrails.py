@@ -1,0 +1,127 @@
+"""Guardrails: another model looks at the request, the reply or both, and what it flags is refused.
+
+A flagged request never reaches the model, a flagged reply never leaves: a fixed refusal takes
+its place. So around any model a guardrail turns answers into refusals and never a refusal into
+an answer: chat by chat (greedy), whatever the model alone refuses is refused with it, and so is
+every request that the guardrail flags. Hence RR(x + guardrail) >= RR(x), and the same of ORR.
+Of layers that change words nobody can promise that (a prompt may undo a prefix): measure it.
+
+No word of the guardrail is not a word of the target: what it does not judge is `ChatsFailed`, a
+server that is down a `ModelError`, so the sample is an error and never refused or complied.
+
+Cost: a call of the guardrail for each side; its tokens count in `Reply.tokens`. Not covered:
+streams, and the operator's system prompt, which guardrails are not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+from foreword.core.errors import ChatsFailed
+from foreword.core.protocols import Model
+from foreword.core.types import Chat, Finding, Reply, Safety
+
+On = Literal["request", "reply", "both"]
+Case = tuple[Chat, str | None]  # what was asked, and the reply to it if that is to be judged
+REFUSAL = "I cannot help with that request."  # in place of whatever is flagged
+
+
+class Checker(Protocol):
+    """A guardrail model that can be asked, wherever it runs."""
+
+    @property
+    def name(self) -> str:
+        """Format, and which model of it."""
+        ...
+
+    def check(self, cases: Sequence[Case]) -> list[tuple[Finding, int]]:
+        """A finding a case, in order, and the tokens written for it.
+
+        Raises:
+            ModelError: it could not be asked; the message names it.
+        """
+        ...
+
+
+class CheckedModel:
+    """A model whose requests or replies pass a guardrail."""
+
+    def __init__(self, model: Model, checker: Checker, on: On = "both") -> None:
+        """`on` says what the guardrail is shown."""
+        self.model, self.checker, self.on = model, checker, on
+
+    @property
+    def fingerprint(self) -> str:
+        """The wrapped model's, and which guardrail looks at what."""
+        return f"{self.model.fingerprint}|{self.checker.name}:{self.on}"
+
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        *,
+        prefix: str = "",
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: str = "",
+    ) -> list[Reply]:
+        """The model's replies where nothing is flagged, else the fixed refusal.
+
+        Raises:
+            ChatsFailed: the guardrail said nothing about some chats that could be read.
+            ModelError: the guardrail or the model could not be asked.
+        """
+        spent = [0] * len(chats)
+        asked = dict(enumerate(chats))
+        if self.on != "reply":
+            flagged = self._flagged({row: (chat, None) for row, chat in asked.items()}, spent)
+            asked = {row: chat for row, chat in asked.items() if row not in flagged}
+        with _renumbered([*asked]):
+            replies = self.model.generate(
+                [*asked.values()],
+                prefix=prefix,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                seed=seed,
+                stop=stop,
+            )
+        said = dict(zip(asked, replies, strict=True))
+        for row, reply in said.items():
+            spent[row] += reply.tokens
+        if self.on != "request":
+            flagged = self._flagged({row: (asked[row], said[row].text) for row in said}, spent)
+            said = {row: reply for row, reply in said.items() if row not in flagged}
+        return [_told(said.get(row), tokens) for row, tokens in enumerate(spent)]
+
+    def _flagged(self, cases: dict[int, Case], spent: list[int]) -> set[int]:
+        """The rows it calls unsafe; what it wrote is added to what each row has cost."""
+        if not cases:
+            return set()
+        found = dict(zip(cases, self.checker.check([*cases.values()]), strict=True))
+        for row, (_, tokens) in found.items():
+            spent[row] += tokens
+        silent = {row: seen for row, (seen, _) in found.items() if seen.safety is Safety.UNDECIDED}
+        if silent:
+            why = next(iter(silent.values())).reason
+            raise ChatsFailed(
+                f"{self.checker.name} did not judge {len(silent)} of {len(cases)} chats: {why}",
+                [*silent],
+            )
+        return {row for row, (seen, _) in found.items() if seen.safety is Safety.UNSAFE}
+
+
+def _told(reply: Reply | None, tokens: int) -> Reply:
+    if reply is None:
+        return Reply("", REFUSAL, tokens, stopped=True)
+    return Reply(reply.prefix, reply.continuation, tokens, reply.stopped)
+
+
+@contextmanager
+def _renumbered(rows: Sequence[int]) -> Iterator[None]:
+    """Give the chats that fail below, where only `rows` were asked, their places up here."""
+    try:
+        yield
+    except ChatsFailed as error:
+        raise ChatsFailed(str(error), [rows[at] for at in error.rows]) from error
