@@ -6,6 +6,7 @@ import pytest
 
 from foreword.core.errors import ModelError, UsageError
 from foreword.defences.guard import Guard
+from foreword.defences.guarded import GuardedModel
 from foreword.evals.file import evaluate_file, is_file_of_tasks
 from foreword.testing.models import ScriptedModel
 
@@ -59,7 +60,9 @@ def test_all_tasks_of_a_file_with_their_own_metrics(path: str, tmp_path: Path) -
 def test_one_task_behind_a_guard(path: str, tmp_path: Path) -> None:
     model = yes()
     guard = Guard(prefix="I say no and", target=model.fingerprint)
-    found = evaluate_file(f"{path}@say", model, log_dir=tmp_path / "logs", guard=guard, items=1)
+    found = evaluate_file(
+        f"{path}@say", GuardedModel(model, guard), log_dir=tmp_path / "logs", items=1
+    )
     assert found.keys() == {"say"}
     assert {prefix for _, prefix in model.calls} == {"I say no and"}
     assert len(model.calls) == 1

@@ -43,9 +43,6 @@ def evaluate(
     model: Model = "reference",
     adapter: Adapter = None,
     guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
-<<<<<<< HEAD
-    data: Data = None,
-=======
     defence: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +53,7 @@ def evaluate(
     judge: Annotated[
         str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
     ] = "lexicon",
->>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
+    data: Data = None,
     split: Annotated[
         Literal["train", "search", "validation", "test"] | None,
         typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
@@ -79,13 +76,10 @@ def evaluate(
     """Measure SR, ASR, RR and ORR of a model, defended or not, in the sandbox."""
     from foreword.core.errors import UsageError
     from foreword.defences.guard import Guard
-<<<<<<< HEAD
-    from foreword.evals.file import evaluate_file, is_file_of_tasks
-=======
     from foreword.defences.registry import Guarding, wrap
     from foreword.evals.defended import stack
+    from foreword.evals.file import evaluate_file, is_file_of_tasks
     from foreword.evals.judging import named_judge
->>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
     from foreword.evals.run import evaluate as run
     from foreword.suites import get
 
@@ -101,16 +95,12 @@ def evaluate(
         raise UsageError(f"--defence {defence} does not use {guard}; add +ping, or leave it out")
     loaded_judge = named_judge(judge)
     served = Served(server_model, dialect, placement, render, concurrency)
-<<<<<<< HEAD
-    target = load_target(model, adapter, served)
+    target = wrap(load_target(model, adapter, served), layers)
     if loaded_suite is None:
         with interruptible():
-            metrics = evaluate_file(suite, target, log_dir=logs, guard=loaded_guard, items=items)
+            metrics = evaluate_file(suite, target, log_dir=logs, items=items)
         print_metrics(metrics, as_json)
         return
-=======
-    target = wrap(load_target(model, adapter, served), layers)
->>>>>>> 94e5dd1 (Guardrails as a synchronous defence, ADA, model judges, and their names in eval and check)
     with interruptible(), progress_bar("episodes") as bar:
         outcome = run(
             target,

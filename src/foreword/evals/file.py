@@ -14,7 +14,7 @@ from foreword.core.errors import ModelError, UsageError
 from foreword.core.protocols import Model
 
 if TYPE_CHECKING:
-    from foreword.defences.guard import Guard
+    pass
 
 Metrics = Mapping[str, float]  # "scorer/metric" -> value
 
@@ -36,16 +36,14 @@ def evaluate_file(
     model: Model,
     *,
     log_dir: Path,
-    guard: Guard | None = None,
     items: int | None = None,
 ) -> dict[str, Metrics]:
     """Run the tasks of a Python file.
 
     Args:
         name: "tasks.py" for all of its tasks, or "tasks.py@one".
-        model: the target.
+        model: the target, defended or not.
         log_dir: the `.eval` logs are written here.
-        guard: put before the model.
         items: the first so many samples of each task.
 
     Returns:
@@ -59,10 +57,6 @@ def evaluate_file(
 
     from foreword.evals.provider import inspect_model
 
-    if guard is not None:
-        from foreword.defences.guarded import GuardedModel
-
-        model = GuardedModel(model, guard)
     path, _, one = name.partition("@")
     found = inspect_ai.list_tasks(path, root_dir=Path())
     if not any(one in ("", task.name) for task in found):
