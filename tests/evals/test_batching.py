@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from foreword.core.errors import ModelError
+from foreword.core.errors import ChatsFailed, ModelError
 from foreword.core.types import Chat, Reply
 from foreword.evals.batching import Batcher, Settings
 
@@ -85,6 +85,31 @@ def test_different_settings_do_not_mix() -> None:
 def test_a_failing_engine_is_an_error_for_everyone(broken: dict[str, bool]) -> None:
     answers = _ask_all(Batcher(EchoModel(**broken), window_s=0.01), ["a", "b"])
     assert all(isinstance(answer, ModelError) for answer in answers)
+
+
+def test_chats_that_fail_are_errors_and_the_others_are_asked_again() -> None:
+    class Choosy(EchoModel):
+        def generate(self, chats: Sequence[Chat], **rest: Any) -> list[Reply]:
+            replies = super().generate(chats, **rest)
+            rows = [row for row, reply in enumerate(replies) if "bad" in reply.text]
+            if rows:
+                raise ChatsFailed("not judged", rows[:1])
+            return replies
+
+    model = Choosy()
+    answers = _ask_all(Batcher(model, window_s=0.01), ["bad", "fine", "bad"])
+    assert answers[1].text == "fine"
+    assert [str(answers[n]) for n in (0, 2)] == ["not judged"] * 2
+    assert [size for size, _ in model.calls] == [3, 2, 1]
+
+
+def test_a_failure_without_rows_is_everyones() -> None:
+    class Vague(EchoModel):
+        def generate(self, chats: Sequence[Chat], **rest: Any) -> list[Reply]:
+            raise ChatsFailed("some", [])
+
+    answers = _ask_all(Batcher(Vague(), window_s=0.01), ["a", "b"])
+    assert all(isinstance(answer, ChatsFailed) for answer in answers)
 
 
 def test_a_cancelled_leader_leaves_the_others_served() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from foreword.core.errors import DataError
 from foreword.core.types import Label, Verdict
-from foreword.judges.agreement import Row, agreement, cohen_kappa, load_rows
+from foreword.judges.agreement import Row, agreement, cohen_kappa, load_rows, pairs
 from foreword.judges.lexicon import LexiconJudge
 
 R, C, U = Label.REFUSED, Label.COMPLIED, Label.UNDECIDED
@@ -91,3 +91,27 @@ def test_a_broken_line_is_named(tmp_path, line, says):
 def test_a_missing_file_is_a_data_error(tmp_path):
     with pytest.raises(DataError, match="cannot read"):
         load_rows(tmp_path / "none.jsonl")
+
+
+class Always:
+    """Says one thing."""
+
+    def __init__(self, label):
+        self.label, self.name = label, f"always-{label}"
+
+    def judge(self, prefix, continuation):
+        return Verdict(self.label, "always")
+
+
+def test_pairs_of_judges():
+    given = rows((R, R), (R, C), (C, C), (C, U))
+    judges = [Echo(), Always(C), Echo()]
+    first, same, last = pairs(judges, given)
+    assert (first.judges, first.same.k, first.kappa) == (("echo-1", "always-complied"), 2, 0.0)
+    assert (same.same.k, same.kappa) == (4, 1.0)
+    assert last.judges == ("always-complied", "echo-1")
+    assert "1.00" in same.summary()
+    assert pairs([Echo()], given) == []
+    (level,) = pairs([Always(C), Always(C)], given)
+    assert level.to_dict()["kappa"] is None
+    assert json.loads(json.dumps(level.to_dict()))["same"]["k"] == 4
