@@ -10,7 +10,7 @@ from foreword.core.errors import ChatsFailed
 from foreword.core.protocols import Model
 from foreword.core.types import Finding, Label, Reply, Safety
 from foreword.defences.guard import Guard
-from foreword.defences.guardrails import REFUSAL, CheckedModel
+from foreword.defences.guardrails import REFUSAL, CheckedModel, Seen
 from foreword.defences.registry import layers, wrap
 from foreword.judges.lexicon import LexiconJudge
 from foreword.testing.models import ScriptedModel
@@ -32,7 +32,8 @@ class Words:
     def check(self, cases):
         self.cases += cases
         return [
-            (self._one(chat[-1]["content"] if said is None else said), 2) for chat, said in cases
+            Seen(self._one(chat[-1]["content"] if said is None else said), 2, 9)
+            for chat, said in cases
         ]
 
     def _one(self, text):
@@ -64,15 +65,15 @@ def test_the_fixed_refusal_is_read_as_one():
 def test_a_flagged_request_never_reaches_the_model():
     model = checked("request")
     fine, flagged = model.generate(asked("fine", "bad one"), prefix="I")
-    assert fine == Reply("I", " fine", 2 + 2, True)
-    assert flagged == Reply("", REFUSAL, 2, True)
+    assert fine == Reply("I", " fine", 2 + 2, True, 9)
+    assert flagged == Reply("", REFUSAL, 2, True, 9)
     assert [chat[-1]["content"] for chat, _ in model.model.calls] == ["fine"]
 
 
 def test_a_flagged_reply_never_leaves_and_has_cost_its_tokens():
     model = checked("reply", ScriptedModel(lambda chat, prefix: "d thing here"))
     (reply,) = model.generate(asked("fine"), prefix="ba")  # the reply is judged whole
-    assert reply == Reply("", REFUSAL, 3 + 2, True)
+    assert reply == Reply("", REFUSAL, 3 + 2, True, 9)
     assert model.checker.cases == [(asked("fine")[0], "bad thing here")]
 
 

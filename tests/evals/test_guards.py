@@ -8,7 +8,7 @@ from any_guardrail.types import CategoryResult, GuardrailInferenceOutput, Guardr
 
 from foreword.core.errors import ChatsFailed, ConfigError, ModelError, SourceError, UnknownName
 from foreword.core.types import Finding, Safety
-from foreword.defences.guardrails import REFUSAL
+from foreword.defences.guardrails import REFUSAL, Seen
 from foreword.evals.defended import defend
 from foreword.evals.guards import Local, StandIn, checker, connect, finding
 from foreword.judges.guardrails import GUARDRAILS
@@ -50,12 +50,12 @@ def test_every_format_guards_a_model_over_a_server(name):
         return found + "\nRefusal: No" if of_reply else found
 
     with ScriptedServer(say) as server:
-        model = defend(agent(), f"{name}@{server.url}#guard-1")
+        model = defend(agent(), f"{name}@{server.url}")
         fine, bad = model.generate([FINE, BAD])
     assert (fine.text, bad.text) == ("Sure.", REFUSAL)
     assert len(server.asked) == 3  # the flagged request has no reply to look at
-    assert {body["model"] for body in server.asked} == {"guard-1"}
-    assert model.fingerprint == f"scripted@00000000|{name}@guard-1:both"
+    assert {body["model"] for body in server.asked} == {"scripted"}
+    assert model.fingerprint == f"scripted@00000000|{name}@scripted:both"
 
 
 def test_a_layer_named_last_sees_the_users_own_words():
@@ -76,8 +76,9 @@ def test_a_guard_that_is_down_is_named_with_its_address():
     with ScriptedServer(lambda body: "safe") as server:
         url = server.url
         guard = connect("llama-guard-3", f"{url}#g", patience=IMPATIENT)
-    with pytest.raises(ModelError, match=url):
-        guard.check([(FINE, None)])
+    with pytest.raises(ChatsFailed, match=f"guardrail llama-guard-3@g: {url}") as caught:
+        guard.check([(FINE, None)] * 2)
+    assert caught.value.rows == (0, 1)
     with pytest.raises(ModelError, match=url):  # its first model is asked for at once
         connect("llama-guard-3", url, patience=IMPATIENT)
 
@@ -87,10 +88,9 @@ def test_a_guard_that_wants_a_key_names_the_variable(monkeypatch):
         connection.sendall(written(b"{}", status="401 Unauthorized"))
 
     monkeypatch.setenv("FOREWORD_GUARDRAIL_KEY", "secret")
-    with RawServer(deny) as server:
-        guard = connect("shieldgemma", f"{server.url}#g", patience=IMPATIENT)
-        with pytest.raises(ConfigError, match="FOREWORD_GUARDRAIL_KEY") as caught:
-            guard.check([(FINE, None)])
+    denied = pytest.raises(ConfigError, match="FOREWORD_GUARDRAIL_KEY")
+    with RawServer(deny) as server, denied as caught:
+        connect("shieldgemma", f"{server.url}#g", patience=IMPATIENT)
     assert "secret" not in str(caught.value)
 
 
@@ -137,10 +137,12 @@ def wild_guard(text):
 
 @pytest.mark.parametrize("reply", [None, "Sure."])
 def test_any_guardrails_wildguard_is_read_by_our_grammar(reply):
-    assert wild_guard(UNSAFE["wildguard"]).check([(BAD, reply)])[0][0].safety is Safety.UNSAFE
-    assert wild_guard(SAFE["wildguard"]).check([(FINE, reply)]) == [(Finding(Safety.SAFE), 7)]
+    (seen,) = wild_guard(UNSAFE["wildguard"]).check([(BAD, reply)])
+    assert seen.finding.safety is Safety.UNSAFE
+    assert wild_guard(SAFE["wildguard"]).check([(FINE, reply)]) == [Seen(Finding(Safety.SAFE), 7)]
     for text in ("", "Harmful request: no", SAFE["wildguard"] + "\nBut beware."):
-        assert wild_guard(text).check([(FINE, reply)])[0][0].safety is Safety.UNDECIDED
+        (seen,) = wild_guard(text).check([(FINE, reply)])
+        assert seen.finding.safety is Safety.UNDECIDED
 
 
 def test_any_guardrails_results_are_ours():
@@ -168,7 +170,7 @@ class Single:
 def test_a_guard_of_single_texts_is_shown_the_reply_alone():
     guard = Local("protectai", Single())
     cases = [(BAD, None), (BAD, "Sure."), (FINE, "a bad reply")]
-    said = [seen.safety for seen, _ in guard.check(cases)]
+    said = [seen.finding.safety for seen in guard.check(cases)]
     assert said == [Safety.UNSAFE, Safety.SAFE, Safety.UNSAFE]
     with pytest.raises(ModelError, match=r"guardrail any:protectai failed: out of memory$"):
         guard.check([(FINE, "broken")])
@@ -190,9 +192,10 @@ def test_the_stand_in_proves_the_way_from_weights_to_a_refusal():
 
 def test_the_stand_in_reads_the_reply_by_itself():
     guard = checker("securevector", "", "")
-    (seen, tokens), (other, _) = guard.check([(FINE, ATTACK), (FINE, "Here they are: a.txt")])
-    assert (seen.safety, other.safety, tokens) == (Safety.UNSAFE, Safety.SAFE, 0)
+    bad, fine = guard.check([(FINE, ATTACK), (FINE, "Here they are: a.txt")])
+    assert (bad.finding.safety, fine) == (Safety.UNSAFE, Seen(Finding(Safety.SAFE)))
 
 
 def test_a_stand_in_without_a_verdict_is_undecided():
-    assert StandIn(lambda text: {}, "0").check([(FINE, None)])[0][0].safety is Safety.UNDECIDED
+    (seen,) = StandIn(lambda text: {}, "0").check([(FINE, None)])
+    assert seen.finding.safety is Safety.UNDECIDED

@@ -1,5 +1,6 @@
 """Judges by name, with scripted servers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,11 @@ def server_url(judge) -> str:
 
 
 def test_a_local_model_can_judge(tmp_path: Path):
-    judge = named_judge(f"llm:{tiny_folder(tmp_path / 'tiny')}")
+    folder = tiny_folder(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    wide = {**config, "max_position_embeddings": 4096}  # a byte is a token here
+    (folder / "config.json").write_text(json.dumps(wide))
+    judge = named_judge(f"llm:{folder}")
     assert judge.judge("I", " will").label is Label.UNDECIDED  # it babbles
 
 

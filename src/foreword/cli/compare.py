@@ -59,7 +59,9 @@ def compare(
     items: Annotated[
         int | None, typer.Option(min=1, help="At most this many of each kind.")
     ] = None,
-    judge: Annotated[str, typer.Option(help="Who reads the replies.")] = "lexicon",
+    judge: Annotated[
+        str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
+    ] = "lexicon",
     out: Out = Path("runs/compare"),
     seed: Seed = 0,
     server_model: ServerModel = None,
@@ -74,12 +76,14 @@ def compare(
     from foreword.defences.guard import Guard
     from foreword.evals.compare import compare as run
     from foreword.evals.defended import stack
+    from foreword.evals.judging import named_judge
     from foreword.suites import get
 
     found = get(suite, data)
     loaded = Guard.load(guard) if guard else None
     specs = parted(defences or [PLAIN + (OF_A_GUARD if loaded else "")])
     layers = {spec: stack(spec, loaded) for spec in specs}  # a slip is told before the weights load
+    reader = named_judge(judge)
     target = load_target(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
@@ -102,7 +106,7 @@ def compare(
             out=out / "logs",
             split=split,
             items=items,
-            judge=judge,
+            judge=reader,
             progress=lambda at, done, total: bar.to(
                 specs.index(at) * total + done, len(specs) * total
             ),

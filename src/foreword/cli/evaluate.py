@@ -76,7 +76,7 @@ def evaluate(
     """Measure SR, ASR, RR and ORR of a model, defended or not, in the sandbox."""
     from foreword.core.errors import UsageError
     from foreword.defences.guard import Guard
-    from foreword.defences.registry import Guarding, wrap
+    from foreword.defences.registry import Guarding
     from foreword.evals.defended import stack
     from foreword.evals.file import evaluate_file, is_file_of_tasks
     from foreword.evals.judging import named_judge
@@ -90,12 +90,12 @@ def evaluate(
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")
-    layers = stack(defence or ("ping" if guard else "none"), loaded_guard)
-    if loaded_guard and not any(isinstance(layer, Guarding) for layer in layers):
+    defences = stack(defence or ("ping" if guard else "none"), loaded_guard)
+    if loaded_guard and not any(isinstance(layer, Guarding) for layer in defences.layers):
         raise UsageError(f"--defence {defence} does not use {guard}; add +ping, or leave it out")
     loaded_judge = named_judge(judge)
     served = Served(server_model, dialect, placement, render, concurrency)
-    target = wrap(load_target(model, adapter, served), layers)
+    target = defences(load_target(model, adapter, served))
     if loaded_suite is None:
         with interruptible():
             metrics = evaluate_file(suite, target, log_dir=logs, items=items)

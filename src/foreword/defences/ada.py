@@ -15,6 +15,7 @@ Cost: a second prompt, which repeats the first and the reply, and up to 40 token
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from foreword.core.errors import ConfigError
 from foreword.core.protocols import Judge, Model
@@ -75,4 +76,4 @@ class ReopenedModel:
     def _choose(self, reply: Reply, thought: Reply) -> Reply:
         refuses = self.judge.judge("", thought.continuation).label is Label.REFUSED
         said = thought if refuses else reply
-        return Reply(said.prefix, said.continuation, reply.tokens + thought.tokens, said.stopped)
+        return replace(said, tokens=reply.tokens + thought.tokens, read=reply.read + thought.read)

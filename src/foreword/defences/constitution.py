@@ -11,6 +11,7 @@ reply, counted in `Reply.tokens`. Not covered: several rounds of critique and re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from foreword.core.protocols import Model
 from foreword.core.types import Chat, Reply
@@ -72,6 +73,6 @@ class CritiquedModel:
             stop=stop,
         )
         return [
-            Reply(reply.prefix, reply.continuation, reply.tokens + critique.tokens, reply.stopped)
+            replace(reply, tokens=reply.tokens + critique.tokens, read=reply.read + critique.read)
             for reply, critique in zip(replies, said, strict=True)
         ]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from foreword.core.errors import ChatsFailed
@@ -28,6 +29,15 @@ Case = tuple[Chat, str | None]  # what was asked, and the reply to it if that is
 REFUSAL = "I cannot help with that request."  # in place of whatever is flagged
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a guardrail made of one case, and what that cost."""
+
+    finding: Finding
+    tokens: int = 0  # it wrote
+    read: int = 0  # it was shown; 0 where nobody counted
+
+
 class Checker(Protocol):
     """A guardrail model that can be asked, wherever it runs."""
 
@@ -36,11 +46,12 @@ class Checker(Protocol):
         """Format, and which model of it."""
         ...
 
-    def check(self, cases: Sequence[Case]) -> list[tuple[Finding, int]]:
-        """A finding a case, in order, and the tokens written for it.
+    def check(self, cases: Sequence[Case]) -> list[Seen]:
+        """What it makes of each case, in order.
 
         Raises:
             ModelError: it could not be asked; the message names it.
+            ChatsFailed: the same of some of the cases.
         """
         ...
 
@@ -73,7 +84,7 @@ class CheckedModel:
             ChatsFailed: the guardrail said nothing about some chats that could be read.
             ModelError: the guardrail or the model could not be asked.
         """
-        spent = [0] * len(chats)
+        spent = [Reply("", REFUSAL, 0, stopped=True) for _ in chats]  # with what each has cost
         asked = dict(enumerate(chats))
         if self.on != "reply":
             flagged = self._flagged({row: (chat, None) for row, chat in asked.items()}, spent)
@@ -89,33 +100,36 @@ class CheckedModel:
             )
         said = dict(zip(asked, replies, strict=True))
         for row, reply in said.items():
-            spent[row] += reply.tokens
+            spent[row] = _with(spent[row], reply.tokens, reply.read)
         if self.on != "request":
             flagged = self._flagged({row: (asked[row], said[row].text) for row in said}, spent)
             said = {row: reply for row, reply in said.items() if row not in flagged}
-        return [_told(said.get(row), tokens) for row, tokens in enumerate(spent)]
+        return [
+            replace(said[row], tokens=cost.tokens, read=cost.read) if row in said else cost
+            for row, cost in enumerate(spent)
+        ]
 
-    def _flagged(self, cases: dict[int, Case], spent: list[int]) -> set[int]:
+    def _flagged(self, cases: dict[int, Case], spent: list[Reply]) -> set[int]:
         """The rows it calls unsafe; what it wrote is added to what each row has cost."""
         if not cases:
             return set()
-        found = dict(zip(cases, self.checker.check([*cases.values()]), strict=True))
-        for row, (_, tokens) in found.items():
-            spent[row] += tokens
-        silent = {row: seen for row, (seen, _) in found.items() if seen.safety is Safety.UNDECIDED}
+        with _renumbered([*cases]):
+            seen = dict(zip(cases, self.checker.check([*cases.values()]), strict=True))
+        for row, each in seen.items():
+            spent[row] = _with(spent[row], each.tokens, each.read)
+        found = {row: each.finding for row, each in seen.items()}
+        silent = {row: each for row, each in found.items() if each.safety is Safety.UNDECIDED}
         if silent:
             why = next(iter(silent.values())).reason
             raise ChatsFailed(
                 f"{self.checker.name} did not judge {len(silent)} of {len(cases)} chats: {why}",
                 [*silent],
             )
-        return {row for row, (seen, _) in found.items() if seen.safety is Safety.UNSAFE}
+        return {row for row, each in found.items() if each.safety is Safety.UNSAFE}
 
 
-def _told(reply: Reply | None, tokens: int) -> Reply:
-    if reply is None:
-        return Reply("", REFUSAL, tokens, stopped=True)
-    return Reply(reply.prefix, reply.continuation, tokens, reply.stopped)
+def _with(cost: Reply, tokens: int, read: int) -> Reply:
+    return replace(cost, tokens=cost.tokens + tokens, read=cost.read + read)
 
 
 @contextmanager

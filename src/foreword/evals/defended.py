@@ -6,6 +6,7 @@ protocol alone. See docs/defences.md for the names.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
@@ -43,15 +44,25 @@ def defend(model: Model, spec: str, *, guard: Guard | None = None) -> Model:
         SourceError: a guardrail's weights could not be had.
         ModelError: a guardrail's server does not answer.
     """
-    return wrap(model, stack(spec, guard))
+    return stack(spec, guard)(model)
 
 
-def stack(spec: str, guard: Guard | None = None) -> list[Layer]:
+@dataclass(frozen=True)
+class Stack:
+    """The layers of a spec, from the model outwards; called, it puts them around a model."""
+
+    layers: tuple[Layer, ...]
+
+    def __call__(self, model: Model) -> Model:
+        """The model behind all layers."""
+        return wrap(model, self.layers)
+
+
+def stack(spec: str, guard: Guard | None = None) -> Stack:
     """The layers of a spec, guardrails connected and loaded; raises what `defend` raises."""
     ada = plain("ada", partial(ReopenedModel, judge=LexiconJudge()))
-    return layers(
-        spec, guard=guard, more={"ada": ada, **{name: _guardrail(name) for name in NAMES}}
-    )
+    more = {"ada": ada, **{name: _guardrail(name) for name in NAMES}}
+    return Stack(tuple(layers(spec, guard=guard, more=more)))
 
 
 def steps(target: str, spec: str, guard: Guard | None) -> list[Step]:
@@ -63,7 +74,7 @@ def steps(target: str, spec: str, guard: Guard | None) -> list[Step]:
         ConfigError: one of the layers does more than change words.
     """
     found: list[Step] = []
-    for layer in reversed(stack(spec, guard)):  # the outermost hears a request first
+    for layer in reversed(stack(spec, guard).layers):  # the outermost hears a request first
         if not isinstance(layer, Rewriting):
             raise ConfigError(
                 f"defence {spec!r} asks a model by itself; before another provider only words "

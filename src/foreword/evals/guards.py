@@ -17,13 +17,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from foreword.core.errors import ConfigError, ModelError, SourceError, UnknownName
+from foreword.core.errors import ChatsFailed, ConfigError, ModelError, SourceError, UnknownName
 from foreword.core.protocols import Guardrail
 from foreword.core.types import Finding, Safety
-from foreword.defences.guardrails import Case, Checker
+from foreword.defences.guardrails import Case, Checker, Seen
 from foreword.judges.guardrails import GUARDRAILS, exchange, guardrail
 from foreword.models.probe import Server
-from foreword.models.sending import Line, Patience, Question
+from foreword.models.sending import Line, Patience, Question, Unanswered
 
 KEY_VARIABLE = "FOREWORD_GUARDRAIL_KEY"
 CONCURRENCY = 16
@@ -33,6 +33,7 @@ NAMES = (*GUARDRAILS, ANY, STAND_IN)
 _EXTRA = "pip install 'foreword[guardrails]'"
 # any-guardrail's name -> our format, where its result repeats what the guard said.
 _RAW = {"wild_guard": "wildguard", "llama_guard": "llama-guard-3", "qwen3_guard": "qwen3guard"}
+_COUNTED = ("completion", "prompt")
 _TROUBLE = (ImportError, OSError, RuntimeError, ValueError, TypeError)  # of others' code
 
 
@@ -48,16 +49,21 @@ class Served:
         """Format and model."""
         return f"{self._language.name}@{self._model}"
 
-    def check(self, cases: Sequence[Case]) -> list[tuple[Finding, int]]:
-        """What it says of each case; all are asked at once.
+    def check(self, cases: Sequence[Case]) -> list[Seen]:
+        """What it makes of each case; all are asked at once.
 
         Raises:
-            ModelError: the server is down or refuses; the message names it.
+            ModelError: the server refuses one; the message names it.
+            ChatsFailed: it is down, so that all failed and none need be asked again.
         """
         asked = [self._language.ask(chat, reply) for chat, reply in cases]
-        said = self._line.ask([self._question(path, body) for path, body in asked])
+        try:
+            said = self._line.ask([self._question(path, body) for path, body in asked])
+        except Unanswered as error:
+            down = f"guardrail {self.name}: {error}"
+            raise ChatsFailed(down, range(len(cases))) from error
         return [
-            (self._language.read(each.text, of_reply=reply is not None), each.tokens)
+            Seen(self._language.read(each.text, of_reply=reply is not None), each.tokens, each.read)
             for each, (_, reply) in zip(said, cases, strict=True)
         ]
 
@@ -82,24 +88,24 @@ class Local:
         """Whose guard, and which."""
         return f"{ANY}:{self._name}"
 
-    def check(self, cases: Sequence[Case]) -> list[tuple[Finding, int]]:
-        """What it says of each case, one after the other.
+    def check(self, cases: Sequence[Case]) -> list[Seen]:
+        """What it makes of each case, one after the other.
 
         Raises:
             ModelError: it failed; the message names it.
         """
         return [self._one(*case) for case in cases]
 
-    def _one(self, chat: Any, reply: str | None) -> tuple[Finding, int]:
+    def _one(self, chat: Any, reply: str | None) -> Seen:
         try:
             output = self._validate(*exchange(chat, reply))
         except _TROUBLE as error:
             raise ModelError(f"guardrail {self.name} failed: {_first_line(error)}") from error
         usage = getattr(output, "usage", None)
-        tokens = int(getattr(usage, "completion_tokens", None) or 0)
+        counts = [int(getattr(usage, f"{each}_tokens", None) or 0) for each in _COUNTED]
         if self._language and isinstance(said := output.explanation, str):
-            return self._language.read(said, of_reply=reply is not None), tokens
-        return finding(output), tokens
+            return Seen(self._language.read(said, of_reply=reply is not None), *counts)
+        return Seen(finding(output), *counts)
 
     def _validate(self, request: str, reply: str | None) -> Any:
         from any_guardrail import AnyGuardrail, GuardrailName
@@ -160,9 +166,9 @@ class StandIn:
             lambda text: predict_windowed(guardian, text), version("securevector-guardian-model")
         )
 
-    def check(self, cases: Sequence[Case]) -> list[tuple[Finding, int]]:
-        """What it says of each request or reply by itself; it writes no tokens."""
-        return [(self._one(*case), 0) for case in cases]
+    def check(self, cases: Sequence[Case]) -> list[Seen]:
+        """What it makes of each request or reply by itself; it writes no tokens."""
+        return [Seen(self._one(*case)) for case in cases]
 
     def _one(self, chat: Any, reply: str | None) -> Finding:
         request, said = exchange(chat, reply)
@@ -227,8 +233,8 @@ def connect(
     )
 
     def meet() -> tuple[str, str]:
-        with Server(address, model or None, key) as server:
-            return server.base_url, server.model
+        with Server(address, None, key) as server:  # it lists its models, so it is there
+            return server.base_url, model or server.model
 
     line.base_url, model = line.patiently(meet)
     return Served(language, line, model)

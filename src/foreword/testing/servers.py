@@ -365,7 +365,10 @@ class RawServer:
 
 
 class ScriptedServer(RawServer):
-    """A server whose model says what `say` makes of each body: a text, or a message with calls."""
+    """A server whose model says what `say` makes of each body: a text, or a message with calls.
+
+    It lists one model, "scripted".
+    """
 
     def __init__(self, say: Callable[[Body], str | Body]) -> None:
         self.asked: list[Body] = []
@@ -373,6 +376,9 @@ class ScriptedServer(RawServer):
         super().__init__(self._tell)
 
     def _tell(self, connection: socket.socket, request: bytes, n: int) -> None:
+        if request.startswith(b"GET"):
+            connection.sendall(written(b'{"data": [{"id": "scripted"}]}'))
+            return
         body = json.loads(request.partition(b"\r\n\r\n")[2])
         self.asked.append(body)
         said = self._say(body)
