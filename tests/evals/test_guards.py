@@ -99,6 +99,8 @@ def test_a_guard_that_wants_a_key_names_the_variable(monkeypatch):
     [
         ("wildguard", ConfigError, "needs a server: write wildguard@http"),
         ("wildguard:never@http://h/v1", ConfigError, "ON one of request, reply, both"),
+        ("wildguard/b@http://h/v1", ConfigError, "guardrail 'wildguard/b': write wildguard"),
+        ("wildguard:reply:request@http://h/v1", ConfigError, "ON one of"),
         ("any", ConfigError, "write any:NAME"),
         ("any:nobody", UnknownName, "any-guardrail guard 'nobody'"),
         ("any:shield_gemma", SourceError, "cannot load shield_gemma: .*policy"),

@@ -3,11 +3,11 @@
 A flagged request never reaches the model, a flagged reply never leaves: a fixed refusal takes
 its place. So around any model a guardrail turns answers into refusals and never a refusal into
 an answer: chat by chat (greedy), whatever the model alone refuses is refused with it, and so is
-every request that the guardrail flags. Hence RR(x + guardrail) >= RR(x), and the same of ORR.
-Of layers that change words nobody can promise that (a prompt may undo a prefix): measure it.
+every request that the guardrail flags. Hence RR(x + guardrail) >= RR(x) over what both judged, and
+the same of ORR. Of layers that change words nobody can promise that (a prompt may undo a prefix): measure it.
 
-No word of the guardrail is not a word of the target: what it does not judge is `ChatsFailed`, a
-server that is down a `ModelError`, so the sample is an error and never refused or complied.
+The guardrail's silence is not the target's word: what it does not judge, or cannot be asked
+about, is `ChatsFailed`, so the sample is an error and never refused or complied.
 
 Cost: a call of the guardrail for each side; its tokens count in `Reply.tokens`. Not covered:
 streams, and the operator's system prompt, which guardrails are not shown.

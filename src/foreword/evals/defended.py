@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
+from typing import cast, get_args
 
 from foreword.core.errors import ConfigError
 from foreword.core.protocols import Model
@@ -91,12 +91,11 @@ def _guardrail(name: str) -> Make:
 
     def make(rest: str) -> Layer:
         options, _, where = rest.partition("@")
-        words = options.split(":")[1:]
+        head, *words = options.split(":")
         on: On = "both"
-        for known in get_args(On):
-            if words[-1:] == [known]:
-                on, words = known, words[:-1]
-        if len(words) != (name == ANY):
+        if words and words[-1] in get_args(On):
+            on = cast(On, words.pop())
+        if head or len(words) != (name == ANY):
             wanted = f"{ANY}:NAME[:ON]" if name == ANY else f"{name}[:ON][@ADDRESS]"
             raise ConfigError(
                 f"guardrail {name + options!r}: write {wanted}, ON one of {', '.join(get_args(On))}"
