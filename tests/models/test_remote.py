@@ -165,6 +165,15 @@ def test_a_server_without_completions_cannot_be_rendered_for(stack, source):
         RemoteModel.open(server.url, render=source)
 
 
+def test_a_turn_of_the_assistant_is_closed_and_another_one_opened(stack, source):
+    server = stack.enter_context(FakeServer("transformers"))
+    model = RemoteModel.open(server.url, render=source)
+    assert model.reopens
+    model.generate([[*ASK, {"role": "assistant", "content": "ls"}]])
+    reopened = "<|im_start|>assistant\nls<|im_end|>\n<|im_start|>assistant\n"
+    assert server.asked[-1]["prompt"].endswith(reopened)
+
+
 # What comes back.
 
 

@@ -4,7 +4,8 @@ A flagged request never reaches the model, a flagged reply never leaves: a fixed
 its place. So around any model a guardrail turns answers into refusals and never a refusal into
 an answer: chat by chat (greedy), whatever the model alone refuses is refused with it, and so is
 every request that the guardrail flags. Hence RR(x + guardrail) >= RR(x) over what both judged, and
-the same of ORR. Of layers that change words nobody can promise that (a prompt may undo a prefix): measure it.
+the same of ORR. Of layers that change words nobody can promise that (a prompt may undo a
+prefix): measure it.
 
 The guardrail's silence is not the target's word: what it does not judge, or cannot be asked
 about, is `ChatsFailed`, so the sample is an error and never refused or complied.
