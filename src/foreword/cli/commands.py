@@ -1,6 +1,17 @@
 """All commands, registered on the app in the order of --help."""
 
 from foreword.cli.app import app
-from foreword.cli import quickstart, train, evaluate, search, serve, check, doctor, models
+from foreword.cli import quickstart, train, evaluate, compare, search, serve, check, doctor, models
 
-__all__ = ["app", "check", "doctor", "evaluate", "models", "quickstart", "search", "serve", "train"]
+__all__ = [
+    "app",
+    "check",
+    "compare",
+    "doctor",
+    "evaluate",
+    "models",
+    "quickstart",
+    "search",
+    "serve",
+    "train",
+]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit, interruptible
+from foreword.cli.evaluate import default_split
 from foreword.cli.options import (
     Adapter,
     Concurrency,
+    Data,
     Dialect,
     Model,
     Out,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 PLAIN = (
     "none,static:I can't,static:I cannot,static:I'm sorry,ptst,few-shot,constitution,critique,"
-    "self-reminder,icd"
+    "self-reminder,icd,ada"
 )
 OF_A_GUARD = ",suffix,ping"
 
@@ -39,9 +41,7 @@ OF_A_GUARD = ",suffix,ping"
 )
 def compare(
     suite: Annotated[str, typer.Option(help="The suite to run.")] = "files",
-    data: Annotated[
-        Path | None, typer.Option(help="Where the files of a suite by others lie.")
-    ] = None,
+    data: Data = None,
     defences: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,10 +54,15 @@ def compare(
     model: Model = "reference",
     adapter: Adapter = None,
     split: Annotated[
-        Literal["train", "search", "validation", "test"], typer.Option(help="Which tasks.")
-    ] = "validation",
+        Literal["train", "search", "validation", "test"] | None,
+        typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
+    ] = None,
     items: Annotated[
         int | None, typer.Option(min=1, help="At most this many of each kind.")
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of one reply.", show_default="what the suite's oracles need"),
     ] = None,
     judge: Annotated[
         str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
@@ -80,6 +85,7 @@ def compare(
     from foreword.suites import get
 
     found = get(suite, data)
+    split = split or default_split(found)
     loaded = Guard.load(guard) if guard else None
     specs = parted(defences or [PLAIN + (OF_A_GUARD if loaded else "")])
     layers = {spec: stack(spec, loaded) for spec in specs}  # a slip is told before the weights load
@@ -87,15 +93,14 @@ def compare(
     target = load_target(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
-    manifest = {
+    manifest = {  # without the defences: more of them may join an earlier table
         "command": "compare",
         "suite": found.digest,
         "target": target.fingerprint,
-        "defences": specs,
-        "guard": loaded.hash8 if loaded else None,
         "split": split,
         "items": items,
-        "judge": judge,
+        "max_new_tokens": max_new_tokens,
+        "judge": reader.name,
         "seed": seed,
     }
     with interruptible(), Run.open(out, manifest), progress_bar("episodes") as bar:
@@ -107,6 +112,7 @@ def compare(
             split=split,
             items=items,
             judge=reader,
+            max_new_tokens=max_new_tokens,
             progress=lambda at, done, total: bar.to(
                 specs.index(at) * total + done, len(specs) * total
             ),

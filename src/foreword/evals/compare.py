@@ -159,6 +159,7 @@ def compare(
     split: Split = "test",
     items: int | None = None,
     judge: Judge | str = "lexicon",
+    max_new_tokens: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Comparison:
     """Evaluate a model behind each defence on the same tasks.
@@ -172,6 +173,7 @@ def compare(
         split: which tasks.
         items: at most this many tasks of each kind, evenly over the families.
         judge: reads the replies.
+        max_new_tokens: of one reply; the suite's own number if not given.
         progress: called with (spec, episodes done, episodes in all).
 
     Raises:
@@ -189,6 +191,7 @@ def compare(
             split=split,
             items=items,
             judge=judge,
+            max_new_tokens=max_new_tokens,
             progress=None if progress is None else lambda *at, spec=spec: progress(spec, *at),
             resume=True,
         )
