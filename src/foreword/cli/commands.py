@@ -1,7 +1,18 @@
 """All commands, registered on the app in the order of --help."""
 
 from foreword.cli.app import app
-from foreword.cli import quickstart, train, evaluate, compare, search, serve, check, doctor, models
+from foreword.cli import (  # isort: skip
+    quickstart,
+    train,
+    safe_lora,
+    evaluate,
+    compare,
+    search,
+    serve,
+    check,
+    doctor,
+    models,
+)
 
 __all__ = [
     "app",
@@ -11,6 +22,7 @@ __all__ = [
     "evaluate",
     "models",
     "quickstart",
+    "safe_lora",
     "search",
     "serve",
     "train",
