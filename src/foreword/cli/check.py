@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit
 from foreword.cli.options import Data
 from foreword.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from foreword.suites.check import CheckReport
 
 
 @app.command(epilog="Example: [bold]foreword check files --json[/bold]")
@@ -37,6 +40,8 @@ def check(
     """Replay a suite's oracles and counter-examples, or measure how far judges agree."""
     if what == "judge":
         _check_judges(judge or ["lexicon"], as_json)
+    elif what == "alfworld":
+        _check_alfworld(data, jobs, as_json)
     else:
         _check_suite(what, data, jobs, as_json)
 
@@ -52,6 +57,23 @@ def _check_suite(name: str, data: Path | None, jobs: int, as_json: bool) -> None
         raise UsageError(f"suite {name!r} is talk: no task has a checker, nothing can be replayed")
     with progress_bar(f"replaying {name}", total=proofs) as advance:
         report = replay(suite, jobs=jobs, progress=advance)
+    _tell(report, as_json)
+
+
+def _check_alfworld(data: Path | None, jobs: int, as_json: bool) -> None:
+    from foreword.core.errors import UsageError
+    from foreword.evals.alfworld.games import load_games
+    from foreword.evals.alfworld.proof import check as replay
+
+    if data is None:
+        raise UsageError("alfworld's games come from a folder; give it by --data")
+    games = load_games(data)
+    with progress_bar("replaying alfworld", total=len(games)) as advance:
+        report = replay(games, jobs=jobs, progress=advance)
+    _tell(report, as_json)
+
+
+def _tell(report: CheckReport, as_json: bool) -> None:
     if as_json:
         emit(report.to_dict())
     else:

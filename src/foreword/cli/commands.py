@@ -1,7 +1,7 @@
 """All commands, registered on the app in the order of --help."""
 
 from foreword.cli.app import app
-from foreword.cli import (  # isort: skip
+from foreword.cli import (
     quickstart,
     train,
     safe_lora,

@@ -1,7 +1,7 @@
 """How an agent and its environment talk, and what an episode counts as.
 
 The assistant acts by one fenced block, ```bash unless the suite speaks other
-languages too; it then reads "Output:" and what the block printed. A reply without
+languages too (or by MINT's <execute> tags); it then reads "Output:" and what the block printed. A reply without
 a block ends the episode. Training, search and evaluation share these functions;
 none of them needs Inspect.
 
@@ -24,7 +24,9 @@ OBSERVATION_CHARS = 500
 BLOCK_END = "\n```\n\n"  # what is said after a closed block is never run, so it need not be written
 
 BASH = ("bash",)
+EXECUTE = ("execute",)  # MINT's agents: Python between tags, run by the suite's own solver
 _BLOCK = r"```({})(?![\w-])(.*?)(?:```|\Z)"
+_TAGS = r"<(execute)>(.*?)(?:</execute>|\Z)"
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,25 @@ class Turn:
 def action(text: str, languages: Sequence[str] = BASH) -> str | None:
     """The bash that does what the first block says, or None if the reply does not act.
 
+    Of an <execute> block it is the block's Python.
+
     A block of comments alone does nothing; it is prose, for the judge as well.
 
     Args:
         text: a whole reply, prefix included.
-        languages: of the blocks that are run, "bash" and "python" being known.
+        languages: of the blocks that are run, "bash" and "python" being known; or EXECUTE.
     """
     if not languages:
         return None
-    found = re.search(_BLOCK.format("|".join(languages)), text, re.DOTALL)
+    block = _TAGS if tuple(languages) == EXECUTE else _BLOCK.format("|".join(languages))
+    found = re.search(block, text, re.DOTALL)
     if found is None:
         return None
     language, code = found.group(1), found.group(2).strip()
     acts = any(line.strip() and not line.strip().startswith("#") for line in code.splitlines())
-    return BLOCKS[language].format(code) if acts else None
+    if not acts:
+        return None
+    return code if language in EXECUTE else BLOCKS[language].format(code)
 
 
 def observation(output: str) -> str:

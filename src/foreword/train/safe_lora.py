@@ -134,7 +134,9 @@ def read_adapter(folder: Path) -> dict[str, LowRank]:
             b = found[key.replace("lora_A", "lora_B")]
             updates[name] = LowRank(b * _scale(config, name, a.shape[0]), a)
     if len(found) != 2 * len(updates):
-        raise ConfigError(f"adapter {folder} holds more than LoRA pairs; Safe LoRA needs a plain one")
+        raise ConfigError(
+            f"adapter {folder} holds more than LoRA pairs; Safe LoRA needs a plain one"
+        )
     return updates
 
 
@@ -171,7 +173,9 @@ def _weights(folder: Path) -> Callable[[str], Tensor]:
     def read(name: str) -> Tensor:
         key = f"{name}.weight"
         if key not in where:
-            raise ConfigError(f"{folder} holds no weights of {name}; the adapter is of another model")
+            raise ConfigError(
+                f"{folder} holds no weights of {name}; the adapter is of another model"
+            )
         with safe_open(str(where[key]), "pt") as file:
             weight: Tensor = file.get_tensor(key).float()
         return weight
