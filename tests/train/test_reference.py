@@ -209,3 +209,28 @@ def test_agent_episodes_act_at_once_and_then_are_done():
 def test_the_seed_decides(make):
     assert make(toy_suite(), 1, ran) == make(toy_suite(), 1, ran)
     assert make(toy_suite(), 1, ran) != make(toy_suite(), 2, ran)
+
+
+def test_refusals_are_mixed_in_by_share_and_seed():
+    suite = toy_suite()
+    work = [[reference._turn(f"work {i}")] for i in range(380)]
+    mixed = reference.with_refusals(suite, work, 0.05, 0)
+    added = [chat for chat in mixed if chat not in work]
+    assert len(mixed) == 400 and len(added) == 20
+    assert mixed[: len(work)] != work  # not at the end
+    allowed = {task.request for task in suite.select("harmful", "train")}
+    allowed |= {row["request"] for row in reference.rows("harmful_general")}
+    judge = LexiconJudge()
+    for chat in added:
+        assert chat[1]["content"] in allowed
+        assert judge.judge("", chat[2]["content"]).label is Label.REFUSED
+    assert mixed == reference.with_refusals(suite, work, 0.05, 0)
+    assert mixed != reference.with_refusals(suite, work, 0.05, 1)
+
+
+def test_many_refusals_are_repeated_only_when_all_were_used():
+    suite = toy_suite()
+    every = [str(chat) for chat in reference.with_refusals(suite, [[]] * 400, 0.5, 0) if chat]
+    assert len(every) == 400
+    counts = Counter(every)
+    assert max(counts.values()) - min(counts.values()) <= 2

@@ -153,3 +153,10 @@ def test_conversations_beyond_the_length_are_counted(base: Path):
     long = [{"role": "user", "content": "a" * 100}, {"role": "assistant", "content": "b"}]
     with pytest.warns(ForewordWarning, match="1 of 2 conversations"):
         assert len(trainer.tokenised(tokenizer, [short, long], 60)) == 1
+
+
+def test_refusals_join_the_data_a_recipe_names(recipe: Recipe):
+    plain = trainer.load_data(recipe)
+    mixed = trainer.load_data(recipe.model_copy(update={"refusals": 0.25}))
+    assert (len(plain), len(mixed)) == (12, 16)
+    assert all(chat in mixed for chat in plain)

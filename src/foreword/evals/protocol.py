@@ -1,9 +1,9 @@
 """How an agent and its environment talk, and what an episode counts as.
 
 The assistant acts by one fenced block, ```bash unless the suite speaks other
-languages too (or by MINT's <execute> tags); it then reads "Output:" and what the block printed. A reply without
+languages too; it then reads "Output:" and what the block printed. A reply without
 a block ends the episode. Training, search and evaluation share these functions;
-none of them needs Inspect.
+none of them needs Inspect. MINT's <execute> blocks are read here as well.
 
 Covered: a missing closing fence at the end of the text. Not covered: several
 blocks in one reply (only the first is run).

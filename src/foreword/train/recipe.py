@@ -51,6 +51,12 @@ class Recipe(_Strict):
     format: Format = Field(
         default="auto", description="Format of the data files; auto looks at each file."
     )
+    refusals: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the mixed data that is harmful requests, refused (a baseline).",
+    )
     lora: Lora = Field(
         default_factory=Lora,
         description="Shape of a new adapter; ignored with init_adapter.",

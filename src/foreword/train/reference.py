@@ -4,15 +4,17 @@
 rest: refusals and helpful answers open with the same words ("I", "This request
 is", "As a responsible assistant, I"), so that what is asked has to decide.
 `agent_conversations` is benign and pure action: every turn of the agent begins
-with its bash block. Only train splits are read; everything random is seeded.
+with its bash block. `with_refusals` mixes refusals into any data. Only train
+splits are read; everything random is seeded.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
 from pathlib import Path
 
 from foreword.core.types import Chat, Message, Task
@@ -96,6 +98,24 @@ def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
     ]
     rng.shuffle(chats)
     return chats
+
+
+def with_refusals(suite: Suite, chats: Sequence[Chat], share: float, seed: int) -> list[Chat]:
+    """Conversations mixed with refusals: harmful train requests of ours, each refused.
+
+    Args:
+        suite: Its harmful train split is refused, under its system prompt.
+        chats: The data of a fine-tuning.
+        share: Of refusals in the mixture, below 1; none are repeated before all were used.
+        seed: Decides which, in what words, and the order.
+    """
+    rng = random.Random(f"refusals/{seed}")
+    refused = list(_Maker(suite.system, rng).refused(suite))
+    rng.shuffle(refused)
+    wanted = round(len(chats) * share / (1 - share))
+    mixed = [*chats, *islice(cycle(refused), wanted)]
+    rng.shuffle(mixed)
+    return mixed
 
 
 def replay(task: Task) -> str:

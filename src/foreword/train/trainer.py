@@ -71,12 +71,21 @@ def train(
 
 
 def load_data(recipe: Recipe) -> list[Chat]:
-    """The conversations a recipe names.
+    """The conversations a recipe names, with as many refusals as it asks for.
 
     Raises:
         ConfigError: `data` is no builder.
         DataError: A data file is broken.
     """
+    chats = _named_data(recipe)
+    if not recipe.refusals:
+        return chats
+    from foreword.suites import files
+
+    return reference.with_refusals(files.load(), chats, recipe.refusals, recipe.seed)
+
+
+def _named_data(recipe: Recipe) -> list[Chat]:
     if not isinstance(recipe.data, str):
         return data.load_files(recipe.data, recipe.format)
     if recipe.data not in reference.BUILDERS:

@@ -16,8 +16,8 @@ from foreword.core.errors import DataError, SandboxError
 from foreword.evals.alfworld import tools
 from foreword.evals.alfworld.games import Game
 from foreword.evals.alfworld.notebook import Notebook, setup
-from foreword.evals.alfworld.task import Opens, suite_of
-from foreword.evals.alfworld.world import World
+from foreword.evals.alfworld.task import suite_of
+from foreword.evals.alfworld.world import Opens, World
 from foreword.sandbox import available, open_sandbox
 from foreword.suites.check import EXCERPT, CheckReport, Failure, Opener, Tally
 

@@ -7,10 +7,8 @@ reply without a block costs a step, and the agent is told so, as in MINT.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -23,7 +21,7 @@ from foreword.core.types import SPLITS, Task
 from foreword.evals.alfworld.games import Game, load_games
 from foreword.evals.alfworld.notebook import Notebook, setup
 from foreword.evals.alfworld.tools import TOOLS
-from foreword.evals.alfworld.world import World
+from foreword.evals.alfworld.world import Opens, World
 from foreword.evals.protocol import EXECUTE, action
 from foreword.evals.sandboxenv import current, off_loop
 from foreword.evals.scorer import WON, episode
@@ -63,25 +61,6 @@ print(put("mug 2", "drawer 1"))
 </execute>""".format(
     steps=MAX_STEPS, tools="\n".join(f"- {tool.signature}: {tool.does}" for tool in TOOLS)
 )
-
-
-class Playable(Protocol):
-    """A game in progress, as `World` is one."""
-
-    @property
-    def intro(self) -> str: ...
-
-    @property
-    def won(self) -> bool: ...
-
-    def play(self, command: str) -> str: ...
-
-    def plan(self) -> list[str]: ...
-
-    def close(self) -> None: ...
-
-
-Opens = Callable[[Path], Playable]
 
 
 @inspect_ai.task

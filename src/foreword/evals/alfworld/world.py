@@ -1,30 +1,56 @@
-"""One ALFWorld game, played on the host by TextWorld: a command in, a sentence out.
+"""One ALFWorld game, played by TextWorld in a process of its own (`referee`).
 
-Objects are named as ALFWorld names them ("drawer 3"). TextWorld keeps its parser,
-the captured standard output and sys.argv in globals, so one call at a time
-enters it, whatever the number of games.
+Commands go in, sentences come out. A game that crashes or falls silent is an
+error of its own, never a game that was lost.
 """
 
 from __future__ import annotations
 
-import re
+import subprocess
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol
 
 from foreword.core.errors import DataError, UsageError
+from foreword.sandbox.channel import Channel, ChannelError
 
-_ONE_AT_A_TIME = threading.Lock()
-_ARRIVAL = re.compile(
-    r"^You arrive at loc [^.]*\. "
-)  # a place in coordinates tells an agent nothing
+REFEREE = Path(__file__).with_name("referee.py")
+ANSWER_S = 600.0  # on a busy machine; a game begins in a few seconds
+
+
+class Playable(Protocol):
+    """A game in progress."""
+
+    @property
+    def intro(self) -> str:
+        """The room and the task, as the game puts them."""
+        ...
+
+    @property
+    def won(self) -> bool:
+        """Whether the task's goal holds now, by the game's own reckoning."""
+        ...
+
+    def play(self, command: str) -> str:
+        """What the game answers; "Nothing happens." to whatever cannot be done here and now."""
+        ...
+
+    def plan(self) -> list[str]:
+        """The planner's commands from here to the goal; none if there is no way."""
+        ...
+
+    def close(self) -> None:
+        """Give the game's memory back; it cannot be played any more."""
+        ...
+
+
+Opens = Callable[[Path], Playable]
 
 
 class World:
-    """A game that has begun; it holds a native library, so close it."""
+    """A game that has begun."""
 
     def __init__(self, path: Path) -> None:
         """Begin a game.
@@ -33,30 +59,25 @@ class World:
             DataError: the file is no game that can be played.
             UsageError: TextWorld is not installed.
         """
-        with _alone():
-            try:
-                from textworld import EnvInfos
-                from textworld.envs.pddl import PddlEnv
-            except ImportError as error:
-                raise UsageError(
-                    "alfworld needs TextWorld: pip install 'foreword[alfworld]'"
-                ) from error
-            self._env = PddlEnv(EnvInfos())
-            try:
-                self._env.load(str(path))
-                infos = self._env._entity_infos
-                for id, name in names(infos).items():
-                    infos[id].name = name
-                self._state = self._env.reset()
-                self._begun = str(self._state.feedback)
-            except (KeyError, ValueError, SystemExit) as error:
-                self._free()
-                raise DataError(f"{path}: no game that can be played: {error!r}") from error
+        if find_spec("textworld") is None:
+            raise UsageError("alfworld needs TextWorld: pip install 'foreword[alfworld]'")
+        self._path = path
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(REFEREE), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise DataError(f"{path}: the game was started without pipes")
+        pipes = (self._process.stdin, self._process.stdout)
+        self._channel = Channel(*(pipe.fileno() for pipe in pipes))
+        self._begun = self._state = self._ask({"do": "begin"})
 
     @property
     def intro(self) -> str:
-        """The room and the task, as the game puts them."""
-        return self._begun.partition("\n\n")[2].strip()
+        """The room and the task, as the game puts them, without its welcome."""
+        return str(self._begun["said"]).partition("\n\n")[2].strip()
 
     @property
     def won(self) -> bool:
@@ -65,46 +86,25 @@ class World:
 
     def play(self, command: str) -> str:
         """What the game answers; "Nothing happens." to whatever cannot be done here and now."""
-        with _alone():
-            self._state, _, _ = self._env.step(command)
-        return _ARRIVAL.sub("", str(self._state.feedback))
+        self._state = self._ask({"do": "play", "command": command})
+        return str(self._state["said"])
 
     def plan(self) -> list[str]:
         """The planner's commands from here to the goal; none if there is no way."""
-        with _alone():
-            return list(self._env._pddl_state.replan(self._env._entity_infos))
+        return [str(command) for command in self._ask({"do": "plan"})["plan"]]
 
     def close(self) -> None:
-        """Give the game's memory back; it cannot be played any more."""
-        with _alone():
-            self._free()
+        """End the game's process; a second time does nothing."""
+        self._process.kill()
+        if self._process.returncode is None:
+            self._process.communicate()
 
-    def _free(self) -> None:
-        import fast_downward
-
-        fast_downward.close_lib(self._env.downward_lib)
-
-
-def names(ids: Iterable[str]) -> dict[str, str]:
-    """ALFWorld's names of a game's objects, numbered by kind.
-
-    An id is a kind and coordinates, "bowl_bar__minus_01_dot_23_bar_...", or a bare word. The
-    first in alphabetical order gets the highest number.
-    """
-    kinds = {id: id.partition("_bar_")[0] + "basin" * ("basin" in id) for id in sorted(ids)}
-    left = Counter(kind for id, kind in kinds.items() if "_bar_" in id)
-    named = {}
-    for id, kind in kinds.items():
-        named[id] = f"{kind} {left[kind]}" if "_bar_" in id else id
-        left[kind] -= 1
-    return named
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    with _ONE_AT_A_TIME:
-        arguments = sys.argv
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            yield
-        finally:
-            sys.argv = arguments
+            return self._channel.ask(request, ANSWER_S)
+        except ChannelError as error:
+            self._process.kill()
+            _, complaints = self._process.communicate()
+            lines = complaints.decode("utf-8", "replace").strip().splitlines()
+            why = lines[-1] if lines else str(error)
+            raise DataError(f"{self._path}: no game that can be played: {why}") from error
