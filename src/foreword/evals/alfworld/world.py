@@ -17,6 +17,7 @@ from foreword.core.errors import DataError, UsageError
 from foreword.sandbox.channel import Channel, ChannelError
 
 REFEREE = Path(__file__).with_name("referee.py")
+END_S = 5.0  # between the end of its answers and its last words
 ANSWER_S = 600.0  # on a busy machine; a game begins in a few seconds
 
 
@@ -103,8 +104,15 @@ class World:
         try:
             return self._channel.ask(request, ANSWER_S)
         except ChannelError as error:
-            self._process.kill()
-            _, complaints = self._process.communicate()
-            lines = complaints.decode("utf-8", "replace").strip().splitlines()
-            why = lines[-1] if lines else str(error)
+            why = self._complaint() or str(error)
             raise DataError(f"{self._path}: no game that can be played: {why}") from error
+
+    def _complaint(self) -> str:
+        """The last line that a process which ends has to say; one that does not is killed."""
+        try:
+            _, said = self._process.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            _, said = self._process.communicate()
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
