@@ -2,11 +2,12 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from foreword.core.errors import DataError
+from foreword.core.errors import DataError, UsageError
 from foreword.evals.alfworld.games import load_games
 from foreword.evals.alfworld.proof import prove
 from foreword.evals.alfworld.referee import names
@@ -83,6 +84,13 @@ def test_names_are_alfworlds():
         "sink_bar_1": "sink 1",
         "sink_bar_1_bar_sinkbasin": "sinkbasin 1",
     }
+
+
+def test_without_textworld_the_way_to_it_is_told(path: Path, monkeypatch):
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.delitem(sys.modules, "textworld", raising=False)
+    with pytest.raises(UsageError, match=r"pip install 'foreword\[alfworld\]'"):
+        World(path)
 
 
 @pytest.mark.usefixtures("textworld")

@@ -21,7 +21,7 @@ from foreword.core.types import SPLITS, Task
 from foreword.evals.alfworld.games import Game, load_games
 from foreword.evals.alfworld.notebook import Notebook, setup
 from foreword.evals.alfworld.tools import TOOLS
-from foreword.evals.alfworld.world import Opens, World
+from foreword.evals.alfworld.world import Opens, World, need_textworld
 from foreword.evals.protocol import EXECUTE, action
 from foreword.evals.sandboxenv import current, off_loop
 from foreword.evals.scorer import WON, episode
@@ -68,7 +68,9 @@ def alfworld(
     data: str, split: str = "test", items: int | None = None, judge: str = "lexicon"
 ) -> inspect_ai.Task:
     """Household games of MINT's ALFWorld; their success rate is SR, their refusal rate ORR."""
-    return games_task(load_games(Path(data)), split, items, judge=judge)
+    games = load_games(Path(data))
+    need_textworld()
+    return games_task(games, split, items, judge=judge)
 
 
 def games_task(

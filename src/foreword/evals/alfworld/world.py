@@ -60,8 +60,7 @@ class World:
             DataError: the file is no game that can be played.
             UsageError: TextWorld is not installed.
         """
-        if find_spec("textworld") is None:
-            raise UsageError("alfworld needs TextWorld: pip install 'foreword[alfworld]'")
+        need_textworld()
         self._path = path
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(REFEREE), str(path)],
@@ -116,3 +115,13 @@ class World:
             _, said = self._process.communicate()
         lines = said.decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+
+def need_textworld() -> None:
+    """Say at once what is missing.
+
+    Raises:
+        UsageError: TextWorld is not installed.
+    """
+    if find_spec("textworld") is None:
+        raise UsageError("alfworld needs TextWorld: pip install 'foreword[alfworld]'")
