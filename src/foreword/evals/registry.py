@@ -1,7 +1,8 @@
 """What Inspect loads at its entry point `inspect_ai`: everything it should know by name.
 
 Tasks `foreword/files_*`, `foreword/alfworld` and those of other suites, solver
-`foreword/bash_agent`, scorer `foreword/episode`, model provider `foreword/...` and sandbox `bubblewrap`.
+`foreword/bash_agent`, scorer `foreword/episode`, model provider `foreword/...` and
+sandbox `bubblewrap`.
 Weights and torch are loaded by the provider alone, when it is used.
 """
 

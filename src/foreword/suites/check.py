@@ -156,6 +156,13 @@ def check(
             if progress is not None:
                 progress(1)
 
+    return report(suite, tasks, failures, time.monotonic() - started)
+
+
+def report(
+    suite: Suite, tasks: Sequence[Task], failures: Sequence[Failure], seconds: float
+) -> CheckReport:
+    """What was found over these tasks of a suite."""
     lacking = sum(failure.what == "lacks" for failure in failures)
 
     def tally(what: str) -> Tally:
@@ -171,7 +178,7 @@ def check(
         idle=tally("nothing"),
         families=_rows(tasks, failures),
         failures=tuple(failures),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         proven=suite.proven,
         left_out=suite.left_out,
     )

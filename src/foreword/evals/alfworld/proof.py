@@ -19,7 +19,7 @@ from foreword.evals.alfworld.notebook import Notebook, setup
 from foreword.evals.alfworld.task import suite_of
 from foreword.evals.alfworld.world import Opens, World
 from foreword.sandbox import available, open_sandbox
-from foreword.suites.check import EXCERPT, CheckReport, Failure, Opener, Tally
+from foreword.suites.check import EXCERPT, CheckReport, Failure, Opener, report
 
 
 def check(
@@ -54,19 +54,8 @@ def check(
             if progress is not None:
                 progress(1)
 
-    def tally(what: str) -> Tally:
-        return Tally(len(games), len(games) - sum(failure.what == what for failure in failures))
-
-    return CheckReport(
-        suite="alfworld",
-        digest=suite_of(list(games)).digest,
-        tasks=len(games),
-        oracles=tally("oracle"),
-        counters=tally("counter"),
-        idle=tally("nothing"),
-        failures=tuple(failures),
-        seconds=time.monotonic() - started,
-    )
+    suite = suite_of(list(games))
+    return report(suite, suite.tasks, failures, time.monotonic() - started)
 
 
 def prove(game: Game, opener: Opener, opens: Opens = World) -> list[Failure]:
