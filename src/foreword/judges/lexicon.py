@@ -75,8 +75,10 @@ class LexiconJudge:
 
     def settled(self, prefix: str, continuation: str) -> bool:
         """Whether it has acted: words can be taken back, deeds cannot."""
-        # Behind a fence that the prefix opened a cut one ("``") could still close it.
-        return "```" in continuation and "```" not in prefix and _take_apart(continuation).bash
+        # Behind a fence that the prefix opened a cut one ("``") could still close it, and
+        # backticks at the end may yet be part of a fence that leaves nothing between.
+        begun = continuation.rstrip("`")
+        return "```" in begun and "```" not in prefix and _take_apart(begun).bash
 
 
 def _weigh_refusal(refusal: int, compliance: int | None, answers: bool) -> Verdict:
