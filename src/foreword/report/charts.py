@@ -201,7 +201,8 @@ def forest(rows: Sequence[Row], measures: Mapping[str, str]) -> str:
         x = _scale(0, 1, start + 8, start + panel - 14)
         for tick in (0.0, 0.5, 1.0):
             parts.append(_line(x(tick), TOP, x(tick), height - BOTTOM, "grid"))
-            parts.append(_text(x(tick), height - BOTTOM + 16, f"{tick:.0%}"))
+            anchor = {0.0: "start", 1.0: "end"}.get(tick, "middle")  # panels stand close together
+            parts.append(_text(x(tick), height - BOTTOM + 16, f"{tick:.0%}", anchor=anchor))
         parts.append(_text(x(0.5), height - 8, heading, "heading"))
         first = rows[0].rates.get(key)
         if first is not None and first.n:

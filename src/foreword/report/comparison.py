@@ -12,7 +12,7 @@ from pathlib import Path
 from foreword.core.runs import write_text
 from foreword.evals.compare import Comparison, cells, head
 from foreword.report import charts
-from foreword.report.page import MEASURES, environment
+from foreword.report.page import environment
 
 
 def render_comparison(comparison: Comparison, facts: Mapping[str, str]) -> str:
@@ -24,7 +24,7 @@ def render_comparison(comparison: Comparison, facts: Mapping[str, str]) -> str:
         .get_template("comparison.html")
         .render(
             title=f"Defences on suite {comparison.suite}",
-            forest=charts.forest(comparison.rows, {name: MEASURES[name] for name in names}),
+            forest=charts.forest(comparison.rows, dict(zip(names, head(names)[1:], strict=False))),
             head=head(names),
             lines=[cells(row, first, names) for row in comparison.rows],
             facts=facts,
