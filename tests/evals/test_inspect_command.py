@@ -26,7 +26,7 @@ def test_inspect_eval_with_a_local_model_and_a_guard(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "this guard was found for 'other'" in done.stdout + done.stderr
     logs = find_logs(tmp_path / "logs")
-    assert [log.eval.task for log in logs] == ["foreword/files_benign"]
+    assert [log.eval.task for log in logs] == ["files_benign"]
     log = read_eval_log(logs[0].location)
     assert log.samples is not None and len(log.samples) == 3
     assert len({sample.metadata["family"] for sample in log.samples}) == 3

@@ -468,7 +468,7 @@ def test_a_search_that_is_killed_half_way_asks_for_the_rest_only(scripted, tmp_p
 def test_a_damaged_file_is_set_aside_whenever_it_is_found(tmp_path):
     (tmp_path / FILE).write_bytes(b"no database at all" * 999)
     with (
-        pytest.warns(ForewordWarning, match=r"damaged .* replies.damaged now"),
+        pytest.warns(ForewordWarning, match=r"damaged .* replies-2.damaged now"),
         Replies(tmp_path) as replies,
     ):
         for at in range(2000):
@@ -484,7 +484,7 @@ def test_a_damaged_file_is_set_aside_whenever_it_is_found(tmp_path):
     with Replies(tmp_path) as replies:
         assert replies.get(b"7") == Said("y", 1, stopped=False)
         assert replies.get(b"8") is None
-    assert (tmp_path / "replies.damaged").read_bytes() == middle
+    assert (tmp_path / "replies-2.damaged").read_bytes() == middle
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

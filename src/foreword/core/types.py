@@ -73,8 +73,9 @@ class Reply:
     continuation: str
     tokens: int  # newly generated tokens
     stopped: bool  # True if the model ended its turn, False if it hit the token limit
-    read: int = 0  # tokens the model was shown for it, prefix included; 0 where nobody counted
-    seconds: float = 0.0  # of the model, a batch's time shared out; 0 where nobody measured
+    # What it cost is not what was said: equal replies may have cost differently.
+    read: int = field(default=0, compare=False)  # tokens shown, prefix included; 0 if not counted
+    seconds: float = field(default=0.0, compare=False)  # of the model, a batch's time shared out
 
     @property
     def text(self) -> str:
