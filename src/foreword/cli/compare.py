@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +15,12 @@ from foreword.cli.options import (
     Concurrency,
     Data,
     Dialect,
+    GuardFile,
+    Items,
+    JudgeName,
     Model,
     Out,
+    Part,
     Placed,
     Render,
     Seed,
@@ -50,23 +54,16 @@ def compare(
             show_default="none and all that need nothing else; with --guard suffix and ping",
         ),
     ] = None,
-    guard: Annotated[Path | None, typer.Option(help="The guard.json of ping and suffix.")] = None,
+    guard: GuardFile = None,
     model: Model = "reference",
     adapter: Adapter = None,
-    split: Annotated[
-        Literal["train", "search", "validation", "test"] | None,
-        typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
-    ] = None,
-    items: Annotated[
-        int | None, typer.Option(min=1, help="At most this many of each kind.")
-    ] = None,
+    split: Part = None,
+    items: Items = None,
     max_new_tokens: Annotated[
         int | None,
         typer.Option(min=1, help="Of one reply.", show_default="what the suite's oracles need"),
     ] = None,
-    judge: Annotated[
-        str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
-    ] = "lexicon",
+    judge: JudgeName = "lexicon",
     out: Out = Path("runs/compare"),
     seed: Seed = 0,
     server_model: ServerModel = None,

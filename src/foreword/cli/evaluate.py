@@ -14,7 +14,11 @@ from foreword.cli.options import (
     Concurrency,
     Data,
     Dialect,
+    GuardFile,
+    Items,
+    JudgeName,
     Model,
+    Part,
     Placed,
     Render,
     Served,
@@ -42,7 +46,7 @@ def evaluate(
     ] = "files",
     model: Model = "reference",
     adapter: Adapter = None,
-    guard: Annotated[Path | None, typer.Option(help="A guard.json to put in front.")] = None,
+    guard: GuardFile = None,
     defence: Annotated[
         str | None,
         typer.Option(
@@ -50,17 +54,10 @@ def evaluate(
             show_default="ping if there is a guard, else none",
         ),
     ] = None,
-    judge: Annotated[
-        str, typer.Option(help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
-    ] = "lexicon",
+    judge: JudgeName = "lexicon",
     data: Data = None,
-    split: Annotated[
-        Literal["train", "search", "validation", "test"] | None,
-        typer.Option(help="Which tasks.", show_default="validation, or test if all are for it"),
-    ] = None,
-    items: Annotated[
-        int | None, typer.Option(min=1, help="At most this many of each kind.")
-    ] = None,
+    split: Part = None,
+    items: Items = None,
     by: Annotated[
         Literal["category", "family"] | None,
         typer.Option(help="Also success, refusal and execution failure of each."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -33,6 +33,19 @@ Data = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seeds everything random.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run is resumed.")]
+GuardFile = Annotated[Path | None, typer.Option("--guard", help="The guard.json to put in front.")]
+JudgeName = Annotated[
+    str, typer.Option("--judge", help="lexicon, llm:MODEL or guard:FORMAT@ADDRESS.")
+]
+Part = Annotated[
+    Literal["train", "search", "validation", "test"] | None,
+    typer.Option(
+        "--split", help="Which tasks.", show_default="validation, or test if all are for it"
+    ),
+]
+Items = Annotated[
+    int | None, typer.Option("--items", min=1, help="At most this many tasks of each kind.")
+]
 ServerModel = Annotated[
     str | None,
     typer.Option("--server-model", help="A server's name for it.", show_default="its first"),

@@ -65,6 +65,15 @@ class Finding:
     reason: str = ""
 
 
+class Sampling(TypedDict, total=False):
+    """How replies are written, as `Model.generate` takes it; what wraps a model hands it on."""
+
+    max_new_tokens: int
+    temperature: float
+    seed: int
+    stop: str
+
+
 @dataclass(frozen=True)
 class Reply:
     """What a model said: the injected prefix and the text it added itself."""

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from foreword.core.errors import ConfigError
 from foreword.core.protocols import Judge, Model
-from foreword.core.types import Chat, Label, Reply
+from foreword.core.types import Chat, Label, Reply, Sampling
 
 AGAIN_TOKENS = 40
 
@@ -46,31 +47,16 @@ class ReopenedModel:
         return f"{self.model.fingerprint}|ada:{self.judge.name}"
 
     def generate(
-        self,
-        chats: Sequence[Chat],
-        *,
-        prefix: str = "",
-        max_new_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: str = "",
+        self, chats: Sequence[Chat], *, prefix: str = "", **how: Unpack[Sampling]
     ) -> list[Reply]:
         """Two calls: the replies, and what the model says behind each of them."""
-        replies = self.model.generate(
-            chats,
-            prefix=prefix,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
-        )
+        replies = self.model.generate(chats, prefix=prefix, **how)
         closed: list[Chat] = [
             [*chat, {"role": "assistant", "content": reply.text}]
             for chat, reply in zip(chats, replies, strict=True)
         ]
-        thoughts = self.model.generate(
-            closed, max_new_tokens=AGAIN_TOKENS, temperature=temperature, seed=seed
-        )
+        again: Sampling = {**how, "max_new_tokens": AGAIN_TOKENS, "stop": ""}
+        thoughts = self.model.generate(closed, **again)
         return [self._choose(*pair) for pair in zip(replies, thoughts, strict=True)]
 
     def _choose(self, reply: Reply, thought: Reply) -> Reply:

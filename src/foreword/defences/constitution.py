@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Unpack
 
 from foreword.core.protocols import Model
-from foreword.core.types import Chat, Reply
+from foreword.core.types import Chat, Reply, Sampling
 from foreword.defences.rewrites import Rewrite, hash8
 
 CONSTITUTION = Rewrite(
@@ -46,31 +47,20 @@ class CritiquedModel:
         return f"{self.model.fingerprint}|critique:{hash8((CONSTITUTION, _ASK, _ACT))}"
 
     def generate(
-        self,
-        chats: Sequence[Chat],
-        *,
-        prefix: str = "",
-        max_new_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: str = "",
+        self, chats: Sequence[Chat], *, prefix: str = "", **how: Unpack[Sampling]
     ) -> list[Reply]:
         """Two calls: a critique of each chat's last turn, then the reply in its light."""
         told = [CONSTITUTION.apply(chat) for chat in chats]
         asked = [[*chat[:-1], *_ASK.apply(chat[-1:])] for chat in told]
-        said = self.model.generate(
-            asked, max_new_tokens=CRITIQUE_TOKENS, temperature=temperature, seed=seed
-        )
+        first: Sampling = {**how, "max_new_tokens": CRITIQUE_TOKENS, "stop": ""}
+        said = self.model.generate(asked, **first)
         replies = self.model.generate(
             [
                 Rewrite(system=_ACT + critique.text.strip()).apply(chat)
                 for chat, critique in zip(told, said, strict=True)
             ],
             prefix=prefix,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
+            **how,
         )
         return [
             replace(reply, tokens=reply.tokens + critique.tokens, read=reply.read + critique.read)

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Unpack
 
 from foreword.core.errors import ChatsFailed
 from foreword.core.protocols import Model
-from foreword.core.types import Chat, Finding, Reply, Safety
+from foreword.core.types import Chat, Finding, Reply, Safety, Sampling
 
 On = Literal["request", "reply", "both"]
 Case = tuple[Chat, str | None]  # what was asked, and the reply to it if that is to be judged
@@ -70,14 +70,7 @@ class CheckedModel:
         return f"{self.model.fingerprint}|{self.checker.name}:{self.on}"
 
     def generate(
-        self,
-        chats: Sequence[Chat],
-        *,
-        prefix: str = "",
-        max_new_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: str = "",
+        self, chats: Sequence[Chat], *, prefix: str = "", **how: Unpack[Sampling]
     ) -> list[Reply]:
         """The model's replies where nothing is flagged, else the fixed refusal.
 
@@ -91,14 +84,7 @@ class CheckedModel:
             flagged = self._flagged({row: (chat, None) for row, chat in asked.items()}, spent)
             asked = {row: chat for row, chat in asked.items() if row not in flagged}
         with _renumbered([*asked]):
-            replies = self.model.generate(
-                [*asked.values()],
-                prefix=prefix,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                seed=seed,
-                stop=stop,
-            )
+            replies = self.model.generate([*asked.values()], prefix=prefix, **how)
         said = dict(zip(asked, replies, strict=True))
         for row, reply in said.items():
             spent[row] = _with(spent[row], reply.tokens, reply.read)

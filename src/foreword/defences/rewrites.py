@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from foreword.core.errors import UsageError
 from foreword.core.protocols import Model
-from foreword.core.types import Chat, Message, Reply
+from foreword.core.types import Chat, Message, Reply, Sampling
 
 
 class Step(Protocol):
@@ -80,14 +80,7 @@ class RewrittenModel:
         return f"{self.model.fingerprint}|{self.name}"
 
     def generate(
-        self,
-        chats: Sequence[Chat],
-        *,
-        prefix: str = "",
-        max_new_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: str = "",
+        self, chats: Sequence[Chat], *, prefix: str = "", **how: Unpack[Sampling]
     ) -> list[Reply]:
         """Continue the rewritten chats, and `prefix` behind the words a step begins with.
 
@@ -101,10 +94,7 @@ class RewrittenModel:
         return self.model.generate(
             [chat for chat, _ in asked],
             prefix=asked[0][1] if asked else prefix,  # a step begins all replies alike
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
+            **how,
         )
 
 
