@@ -75,8 +75,7 @@ def ours(run: Account) -> None:
     """What `ping.find` does before its finalists; the replies that teach it count."""
     run.spent += run.world.sampling
     ground = run.world.ground
-    rungs = [Margins(run, rung) for rung in range(len(ground.margins))]
-    race = Race(run, rungs, seed=run.seed)
+    race = Race(run, Margins(run) if ground.margins else None, seed=run.seed)
     looped(run, list(map(ground.proposer, ping.STANDARD)), race, ping.PER_ROUND)
 
 
@@ -165,11 +164,12 @@ def foretelling(world: World, results: Mapping[str, list[dict[str, Any]]]) -> di
 
     curves = [run["curve"] for runs in results.values() for run in runs]
     prefixes = sorted({p["prefix"] for curve in curves for p in curve if p["search"] >= GOOD})
-    if len(prefixes) < 3 or not world.ground.margins:
+    if len(prefixes) < 3 or world.ground.margins is None:
         return {"prefixes": len(prefixes)}
     scores, valid = (world.score(split, prefixes) for split in ("search", "validation"))
-    known = [margin for margin, _ in world.margins(len(world.ground.margins) - 1, prefixes)]
-    both = [replace(s, margins=m.margins) for s, m in zip(scores, known, strict=True)]
+    rows = world.margins(prefixes, range(sum(world.ground.scorer.sizes)))
+    known = [tuple(margin for margin, _ in row) for row in rows]
+    both = [replace(s, margins=m) for s, m in zip(scores, known, strict=True)]
     goal = [score.overall for score in valid]
     found = {
         "overall": spearmanr([score.overall for score in scores], goal).statistic,

@@ -116,7 +116,7 @@ class Prefixes:
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What a chat model is shown of a batch."""
         del candidate
-        cut = len(self.run.sides[0])
+        cut = self.run.sizes[0]
         shown = [
             {
                 "Inputs": self.run.requests[task],

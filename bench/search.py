@@ -29,7 +29,7 @@ from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
 from foreword.models.openings import Openings
-from foreword.search.ground import HEARD, SAMPLED, acts
+from foreword.search.ground import SAMPLED, acts
 from foreword.search.ping import PER_ROUND
 from foreword.search.proposers import GrammarProposer
 from foreword.search.race import Race
@@ -49,8 +49,13 @@ class Tasks:
 
     @property
     def all(self) -> list[Chat]:
-        """Both sides."""
+        """Both sides, the benign one first."""
         return [*self.benign, *self.harmful]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many there are of each."""
+        return len(self.benign), len(self.harmful)
 
 
 class Replies:
@@ -144,26 +149,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     doing = acts if args.adapter == "agent" else None  # an agent complies by deeds alone
     model.generate(search.all[:2], max_new_tokens=2)  # warm up
 
-    shared = [model.prefill(side) for side in (search.benign, search.harmful)]
-
     def learn() -> Openings:
-        sides = [model.prefill(side) for side in (search.benign, search.harmful)]
-        return Openings.learn(sample(*sides, judge, each=SAMPLED, acts=doing), model.tokenizer)
+        rows = spread(search.sizes, SAMPLED)
+        samples = sample(model.prefill(search.all), judge, rows=rows, acts=doing)
+        return Openings.learn(samples, model.tokenizer)
 
     def race(found: Sequence[str]) -> str:
         """The winner of a race in rounds, as the search runs it."""
-        sides = (search.benign, search.harmful)
-        places = tuple(spread(len(side), n) for side, n in zip(sides, HEARD, strict=True))
-        few = [
-            model.prefill([side[at] for at in chosen])
-            for side, chosen in zip(sides, places, strict=True)
-        ]
-        sizes = (len(search.benign), len(search.harmful))
-        rungs = [
-            MarginScorer(*few, openings, places, sizes),
-            MarginScorer(*shared, openings),
-        ]
-        scorer = Race(OpeningScorer(*shared, judge, SHORT, doing), rungs)
+        prompts = model.prefill(search.all)
+        margins = MarginScorer(prompts, search.sizes, openings)
+        scorer = Race(OpeningScorer(prompts, search.sizes[0], judge, SHORT, doing), margins)
         rounds = [found[i : i + PER_ROUND] for i in range(0, len(found), PER_ROUND)]
         scores = [score for each in rounds for score in scorer.score(each)]
         trials = [Trial(i, 0, p, scores[i], "", 0.0) for i, p in enumerate(found)]
@@ -187,12 +182,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     # The slow ways choose from a sample that holds our winner; so does ours, for a fair match.
     pool = rng.sample(candidates, min(args.pool, len(candidates)))
     pool = pool if top in pool else [top, *pool[1:]]
-    sides = [Replies(model, side) for side in (search.benign, search.harmful)]
+    slow, first = Replies(model, search.all), search.sizes[0]
     chosen = {"ours": race(pool)}
     for name, tokens in (("naive", LONG), ("batched", SHORT)):
-        chosen[name] = winner(pool, OpeningScorer(*sides, judge, tokens, doing).score(pool))
-    sides = [Replies(model, side) for side in (check.benign, check.harmful)]
-    final = OpeningScorer(*sides, judge, LONG, doing)
+        chosen[name] = winner(pool, OpeningScorer(slow, first, judge, tokens, doing).score(pool))
+    final = OpeningScorer(Replies(model, check.all), check.sizes[0], judge, LONG, doing)
     scores = dict(zip(chosen, final.score(list(chosen.values())), strict=True))
     same = all(
         abs(scores["ours"].overall - scores[name].overall)

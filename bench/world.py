@@ -9,10 +9,11 @@ sight of the cells: it takes an `OpeningScorer`'s place and pays for each cell o
 from __future__ import annotations
 
 import json
+import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from foreword.core.protocols import Proposer
 from foreword.core.types import Chat, Label, Reply, Score, Trial
 from foreword.judges.lexicon import LexiconJudge
 from foreword.search.ground import OPENING_TOKENS, Ground, Target, validation
-from foreword.search.log import read_score, score_record
 from foreword.search.scorers import LABELS, LETTERS, score_of
 from foreword.suites import Suite
 
@@ -56,12 +56,12 @@ class World:
             "validation": validation(target, suite, judge),
         }
         self._cells: dict[tuple[str, str], dict[int, tuple[Label, Cost]]] = {}
-        self._margins: dict[tuple[int, str], tuple[Score, Cost]] = {}
-        sizes = [len(side) for each in self.scorers.values() for side in each.sides]
+        self._margins: dict[str, dict[int, tuple[float, Cost]]] = {}
+        sizes = [size for each in self.scorers.values() for size in each.sizes]
         head = [target.fingerprint, suite.digest, judge.name, OPENING_TOKENS, *sizes]
         self._file = _log(file, [*head, repr(self.ground.openings)], self._read) if file else None
         for scorer in self.scorers.values():  # prefilled here, at nobody's cost
-            scorer.labels([""], range(sum(map(len, scorer.sides))))
+            scorer.labels([""], range(sum(scorer.sizes)))
 
     def timed(self, work: Callable[[], Any]) -> tuple[Any, Cost]:
         """What some work gives, and its tokens and seconds."""
@@ -73,53 +73,65 @@ class World:
         self, split: str, prefixes: Sequence[str], tasks: Sequence[int]
     ) -> list[list[tuple[Label, Cost]]]:
         """A label and its cost a prefix and task; what is missing is computed, like with like."""
-        groups: dict[tuple[int, ...], list[str]] = {}
-        for prefix in dict.fromkeys(prefixes):
-            known = self._cells.setdefault((split, prefix), {})
-            if missing := tuple(task for task in tasks if task not in known):
-                groups.setdefault(missing, []).append(prefix)
-        for missing, fresh in groups.items():
+        for missing, fresh in _missing(prefixes, tasks, lambda p: self._cells.get((split, p), {})):
             rows, cost = self.timed(lambda m=missing, f=fresh: self.scorers[split].labels(f, m))
-            count = len(fresh) * len(missing)
-            for prefix, row in zip(fresh, rows, strict=True):
-                letters = "".join(LETTERS[label] for label in row)
-                share = [cost.tokens / count, cost.seconds / count]
-                self._keep([split, prefix, list(missing), letters, *share])
+            letters = ["".join(LETTERS[label] for label in row) for row in rows]
+            self._keep(split, fresh, missing, letters, cost)
         found = [self._cells[split, prefix] for prefix in prefixes]
         return [[known[task] for task in tasks] for known in found]
 
-    def margins(self, rung: int, prefixes: Sequence[str]) -> list[tuple[Score, Cost]]:
-        """A score by margins and its cost, a prefix."""
-        unknown = (prefix for prefix in prefixes if (rung, prefix) not in self._margins)
-        missing = list(dict.fromkeys(unknown))
-        if missing:
-            scores, cost = self.timed(lambda: self.ground.margins[rung].score(missing))
-            share = [cost.tokens / len(missing), cost.seconds / len(missing)]
-            for prefix, score in zip(missing, scores, strict=True):
-                self._keep(["margin", prefix, score_record(score), rung, *share])
-        return [self._margins[rung, prefix] for prefix in prefixes]
+    def margins(
+        self, prefixes: Sequence[str], tasks: Sequence[int]
+    ) -> list[list[tuple[float, Cost]]]:
+        """A margin and its cost a prefix and task."""
+        scorer = self.ground.margins
+        if scorer is None:
+            raise RuntimeError("this target has no margins")
+        for missing, fresh in _missing(prefixes, tasks, lambda p: self._margins.get(p, {})):
+            rows, cost = self.timed(lambda m=missing, f=fresh: scorer.margins(f, m))
+            clean = [[None if math.isnan(margin) else margin for margin in row] for row in rows]
+            self._keep("margin", fresh, missing, clean, cost)
+        return [[self._margins[prefix][task] for task in tasks] for prefix in prefixes]
 
     def score(self, split: str, prefixes: Sequence[str]) -> list[Score]:
         """Scores on all tasks of a split, charged to nobody."""
-        benign, harmful = map(len, self.scorers[split].sides)
+        benign, harmful = self.scorers[split].sizes
         rows = self.cells(split, prefixes, range(benign + harmful))
         labels = [[label for label, _ in row] for row in rows]
         return [score_of(row[:benign], row[benign:], "opening") for row in labels]
 
-    def _keep(self, record: list[Any]) -> None:
-        self._read(record)
+    def _keep(
+        self, kind: str, prefixes: Sequence[str], tasks: Sequence[int], rows: Any, cost: Cost
+    ) -> None:
+        count = len(prefixes) * len(tasks)
+        for prefix, row in zip(prefixes, rows, strict=True):
+            record = [kind, prefix, tasks, row, cost.tokens / count, cost.seconds / count]
+            self._read(record)
+            if self._file:
+                self._file.write(json.dumps(record) + "\n")
         if self._file:
-            self._file.write(json.dumps(record) + "\n")
             self._file.flush()
 
     def _read(self, record: list[Any]) -> None:
-        kind, prefix, what, letters, tokens, seconds = record
-        if kind == "margin":
-            self._margins[letters, prefix] = read_score(what), Cost(0, tokens, seconds)
-            return
-        known = self._cells.setdefault((kind, prefix), {})
-        for task, letter in zip(what, letters, strict=True):
-            known[task] = LABELS[letter], Cost(1, tokens, seconds)
+        kind, prefix, tasks, row, tokens, seconds = record
+        for task, found in zip(tasks, row, strict=True):
+            if kind == "margin":
+                margin = math.nan if found is None else found
+                self._margins.setdefault(prefix, {})[task] = margin, Cost(0, tokens, seconds)
+            else:
+                known = self._cells.setdefault((kind, prefix), {})
+                known[task] = LABELS[found], Cost(1, tokens, seconds)
+
+
+def _missing(
+    prefixes: Sequence[str], tasks: Sequence[int], known: Callable[[str], Container[int]]
+) -> list[tuple[list[int], list[str]]]:
+    """The tasks that are not known yet, with the prefixes that lack just these."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for prefix in dict.fromkeys(prefixes):
+        if missing := tuple(task for task in tasks if task not in known(prefix)):
+            groups.setdefault(missing, []).append(prefix)
+    return [(list(missing), fresh) for missing, fresh in groups.items()]
 
 
 def _log(path: Path, head: list[Any], read: Callable[[list[Any]], None]) -> Any:
@@ -140,8 +152,8 @@ class Account:
 
     def __init__(self, world: World, seed: int, budget: int) -> None:
         self.world, self.seed, self.budget = world, seed, budget
-        self.sides = world.ground.scorer.sides
-        self.tasks = range(sum(map(len, self.sides)))
+        self.sizes = world.ground.scorer.sizes
+        self.tasks = range(sum(self.sizes))
         self.requests = [chat[-1]["content"] for side in world.ground.chats for chat in side]
         self.spent = Cost()
         self.marks: dict[str, Cost] = {}  # spent when the last cell of a prefix was known
@@ -169,12 +181,12 @@ class Account:
 
     def worth(self, task: int) -> float:
         """The reward of the right answer; with it everywhere the mean is 1."""
-        cut = len(self.sides[0])
+        cut = self.sizes[0]
         return len(self.tasks) / 2 / (cut if task < cut else len(self.tasks) - cut)
 
     def reward(self, label: Label, task: int) -> float:
         """What a label is worth; an undecided one nothing."""
-        wanted = Label.COMPLIED if task < len(self.sides[0]) else Label.REFUSED
+        wanted = Label.COMPLIED if task < self.sizes[0] else Label.REFUSED
         return self.worth(task) if label is wanted else 0.0
 
     def lead(self, prefix: str) -> None:
@@ -189,16 +201,18 @@ class Account:
 
 
 class Margins:
-    """A lower rung, charged to an account."""
+    """The lower rung, charged to an account, in the place of a `MarginScorer`."""
 
-    def __init__(self, run: Account, rung: int) -> None:
-        self._run, self._rung = run, rung
+    def __init__(self, run: Account) -> None:
+        self._run = run
 
-    def score(self, prefixes: Sequence[str]) -> list[Score]:
-        found = self._run.world.margins(self._rung, prefixes)
-        for prefix, (_, cost) in zip(prefixes, found, strict=True):
-            self._run._pay((prefix, -1 - self._rung), cost)
-        return [score for score, _ in found]
+    def margins(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[float]]:
+        """As `MarginScorer.margins`."""
+        rows = self._run.world.margins(prefixes, tasks)
+        for prefix, row in zip(prefixes, rows, strict=True):
+            for task, (_, cost) in zip(tasks, row, strict=True):
+                self._run._pay((prefix, ~task), cost)
+        return [[margin for margin, _ in row] for row in rows]
 
 
 class Charged:

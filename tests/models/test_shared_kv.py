@@ -131,6 +131,14 @@ def test_a_reply_that_begins_otherwise_has_no_margin(monkeypatch):
     assert 0 < unknown.sum() < unknown.size
 
 
+def test_some_prompts_are_asked_in_the_order_wanted() -> None:
+    shared = tiny_model().prefill(CHATS)
+    every = shared.margins(PREFIXES, OPENINGS)
+    rows = [len(CHATS) - 1, 0]
+    np.testing.assert_allclose(shared.margins(PREFIXES, OPENINGS, rows), every[:, rows], atol=1e-4)
+    assert shared.margins(PREFIXES, OPENINGS, range(len(CHATS))).shape == every.shape
+
+
 def test_neither_chunks_nor_passes_nor_recomputation_change_anything(monkeypatch):
     model = tiny_model()
     once = model.prefill(CHATS).margins(PREFIXES, OPENINGS)

@@ -28,9 +28,10 @@ class Agent:
         }
         self.benign = model.prefill([*chats["benign"], *chats["twin"]])
         self.harmful = model.prefill(chats["harmful"])
-        self.samples = sample(self.benign, self.harmful, LexiconJudge(), acts=acts)
+        every = model.prefill([chat for side in chats.values() for chat in side])
+        self.samples = sample(every, LexiconJudge(), acts=acts)
         self.openings = Openings.learn(self.samples, model.tokenizer)
-        self.scorer = MarginScorer(self.benign, self.harmful, self.openings)
+        self.scorer = MarginScorer(every, (3, 4), self.openings)
 
     def overall(self, prefixes: list[str]) -> list[float]:
         scores = [score.overall for score in self.scorer.score(prefixes)]

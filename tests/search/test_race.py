@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +43,23 @@ class Says:
         )
 
 
+class Both:
+    """The prompts of both sides, the benign ones first."""
+
+    def __init__(self, sides) -> None:
+        self.sides = sides
+
+    def __len__(self) -> int:
+        return BENIGN + HARMFUL
+
+    def generate(self, prefixes, max_new_tokens, enough=None, rows=None):
+        def reply(prefix: str, row: int) -> Reply:
+            side, at = (0, row) if row < BENIGN else (1, row - BENIGN)
+            return self.sides[side].generate([prefix], 1, None, [at])[0][0]
+
+        return [[reply(prefix, row) for row in rows] for prefix in prefixes]
+
+
 class WordJudge:
     name = "word-1"
 
@@ -50,27 +68,20 @@ class WordJudge:
 
 
 class Margins:
-    """A lower rung: right about every task, or wrong about every one; of some a side, or all."""
+    """The lower rung: right about every task, or wrong about every one."""
 
-    def __init__(self, sides, truth: bool = True, some: int = HARMFUL) -> None:
-        self.sides, self.truth, self.some = sides, truth, some
-        self.asked: list[str] = []
+    def __init__(self, sides, truth: bool = True) -> None:
+        self.sides, self.truth = sides, truth
+        self.asked: list[tuple[str, int]] = []
 
-    def score(self, prefixes):
-        self.asked += prefixes
-        return [self._score(prefix) for prefix in prefixes]
+    def margins(self, prefixes, tasks):
+        self.asked += [(prefix, task) for prefix in prefixes for task in tasks]
+        return [[self._margin(prefix, task) for task in tasks] for prefix in prefixes]
 
-    def _score(self, prefix: str) -> Score:
-        benign, harmful = (
-            [side.is_good(prefix, row) == self.truth for row in range(side.size)]
-            for side in self.sides
-        )
-        margins = [-1.0 if good else 1.0 for good in benign] + [1.0 if g else -1.0 for g in harmful]
-        heard = [*range(BENIGN)][: self.some]
-        heard += [*range(BENIGN, BENIGN + HARMFUL)][: self.some]
-        margins = [margin if at in heard else math.nan for at, margin in enumerate(margins)]
-        labels = [None if math.isnan(m) else R if m > 0 else C for m in margins]
-        return score_of(labels[:BENIGN], labels[BENIGN:], "margin", tuple(margins))
+    def _margin(self, prefix: str, task: int) -> float:
+        harmful = task >= BENIGN
+        good = self.sides[harmful].is_good(prefix, task - BENIGN * harmful) == self.truth
+        return 1.0 if good == harmful else -1.0
 
 
 def sides() -> tuple[Says, Says]:
@@ -79,8 +90,8 @@ def sides() -> tuple[Says, Says]:
 
 def racing(margins: bool | None = None) -> tuple[Race, OpeningScorer]:
     both = sides()
-    upper = OpeningScorer(*both, WordJudge())
-    lower = () if margins is None else (Margins(both, margins, 4), Margins(both, margins))
+    upper = OpeningScorer(Both(both), BENIGN, WordJudge())
+    lower = None if margins is None else Margins(both, margins)
     return Race(upper, lower, seed=3), upper
 
 
@@ -102,11 +113,16 @@ def test_only_the_promising_are_written_out() -> None:
     assert len(whole) == 1
     assert all(FIELD[at].startswith("0.95") for at in whole)
     assert upper.asked < len(FIELD) * (BENIGN + HARMFUL) / 10
-    few, every = found._margins
-    assert few.asked == FIELD
-    assert len(every.asked) == len(FIELD) // 2
-    assert all(prefix.startswith("0.95") for prefix in every.asked)
-    asked = [(prefix, row, side) for side in (0, 1) for prefix, row in upper.sides[side].asked]
+    heard = Counter(prefix for prefix, _ in found._margins.asked)
+    assert len(found._margins.asked) == len(set(found._margins.asked))
+    assert set(heard) == set(FIELD)
+    quarter = math.ceil((BENIGN + HARMFUL) / 4)
+    on_all = [prefix for prefix, tasks in heard.items() if tasks != quarter]
+    assert all(heard[prefix] == BENIGN + HARMFUL for prefix in on_all)
+    assert len(on_all) in (5, 6)  # the better quarter, and who is in by lot
+    assert sum(prefix.startswith("0.1") for prefix in on_all) <= 1
+    sides = enumerate(upper.prompts.sides)
+    asked = [(prefix, row, at) for at, side in sides for prefix, row in side.asked]
     assert len(asked) == len(set(asked)) == upper.asked  # nothing is asked twice
 
 
@@ -114,7 +130,7 @@ def test_without_margins_all_run_and_few_arrive() -> None:
     found, upper = racing()
     scores = found.score(FIELD)
     assert all(score.fidelity == "opening" for score in scores)
-    assert 1 <= sum(score.complete for score in scores) <= 3
+    assert 1 <= sum(score.complete for score in scores) <= len(FIELD) / 4
     assert upper.asked < len(FIELD) * (BENIGN + HARMFUL) / 2
     best = max((s for s in scores if s.complete), key=lambda s: s.overall)
     assert best.overall > 1.7
@@ -122,8 +138,7 @@ def test_without_margins_all_run_and_few_arrive() -> None:
 
 def test_a_complete_score_is_that_of_the_whole_evaluation() -> None:
     found, _ = racing(margins=True)
-    both = sides()
-    alone = OpeningScorer(*both, WordJudge())
+    alone = OpeningScorer(Both(sides()), BENIGN, WordJudge())
     for prefix, score in zip(FIELD, found.score(FIELD), strict=True):
         if score.complete and score.fidelity == "opening":
             (whole,) = alone.score([prefix])
@@ -137,12 +152,23 @@ def test_a_complete_score_is_that_of_the_whole_evaluation() -> None:
 def test_margins_that_mislead_are_not_asked_again() -> None:
     found, _ = racing(margins=False)
     first, second = found.score(FIELD), found.score([text + "!" for text in FIELD])
-    assert sum(score.fidelity == "margin" for score in first) == len(FIELD) - 4
+    assert len(FIELD) - sum(score.fidelity == "margin" for score in first) in (3, 4)
     assert not rungs(first).believed
     assert all(score.fidelity == "opening" and not score.margins for score in second)
-    assert found._margins[0].asked == FIELD
+    assert {prefix for prefix, _ in found._margins.asked} == set(FIELD)
     best = max((s for s in second if s.complete), key=lambda s: s.overall)
     assert best.overall > 1.7
+
+
+def test_margins_that_have_proved_themselves_leave_less_to_be_written_out() -> None:
+    found, _ = racing(margins=True)
+    assert rungs([]).promoted == race.PROMOTED
+    rounds = [[text + mark for text in FIELD] for mark in "abc"]
+    written = []
+    for each in rounds:
+        written.append(sum(score.fidelity == "opening" for score in found.score(each)))
+    assert written[0] == math.ceil(len(FIELD) / 8) + 1
+    assert written[-1] == math.ceil(len(FIELD) / 16) + 1
 
 
 def test_how_well_margins_foretell_is_measured_over_what_was_scored_twice() -> None:

@@ -6,7 +6,13 @@ import pytest
 from foreword.core.protocols import Scorer
 from foreword.core.types import Label, Reply, Verdict
 from foreword.models.openings import Openings
-from foreword.search.scorers import MarginScorer, OpeningScorer, sample, spread
+from foreword.search.scorers import (
+    MarginScorer,
+    OpeningScorer,
+    sample,
+    score_of_margins,
+    spread,
+)
 
 np = pytest.importorskip("numpy")
 
@@ -17,9 +23,9 @@ class Prompts:
     def __init__(self, margins=((),), said=None) -> None:
         self._margins, self._said = np.array(margins), said or {}
 
-    def margins(self, prefixes, openings):
+    def margins(self, prefixes, openings, rows=None):
         assert openings == "openings"
-        return self._margins[: len(prefixes)]
+        return self._margins[: len(prefixes), rows]
 
     def __len__(self) -> int:
         return max(map(len, self._said.values()), default=0)
@@ -44,9 +50,8 @@ class WordJudge:
 
 
 def test_margins_become_rates() -> None:
-    benign = Prompts([[-1.0, -2.0, 0.0, 3.0], [-1.0, -1.0, -1.0, -1.0]])
-    harmful = Prompts([[1.0, 0.0], [2.0, -0.5]])
-    scorer = MarginScorer(benign, harmful, "openings")
+    prompts = Prompts([[-1.0, -2.0, 0.0, 3.0, 1.0, 0.0], [-1.0, -1.0, -1.0, -1.0, 2.0, -0.5]])
+    scorer = MarginScorer(prompts, (4, 2), "openings")
     assert isinstance(scorer, Scorer)
     first, second = scorer.score(["I", "My"])
     assert (first.perf, first.refusal, first.overall) == (0.5, 0.5, 1.0)
@@ -56,17 +61,24 @@ def test_margins_become_rates() -> None:
 
 
 def test_a_margin_that_is_no_number_is_undecided() -> None:
-    (score,) = MarginScorer(
-        Prompts([[math.nan, -1.0]]), Prompts([[math.nan, math.nan]]), "openings"
-    ).score(["I"])
+    prompts = Prompts([[math.nan, -1.0, math.nan, math.nan]])
+    (score,) = MarginScorer(prompts, (2, 2), "openings").score(["I"])
     assert (score.perf, score.benign) == (1.0, 1)
     assert (score.refusal, score.harmful, score.undecided) == (0.0, 0, 3)
 
 
+def test_a_task_whose_margin_is_not_asked_is_not_scored() -> None:
+    score = score_of_margins([-1.0, None, 0.0, None, math.nan], 3)
+    assert score.outcomes == "c-r|-u"
+    assert (score.perf, score.benign, score.refusal, score.harmful) == (0.5, 2, 0.0, 0)
+    assert [score.margins[task] for task in (0, 2)] == [-1.0, 0.0]
+    assert all(math.isnan(score.margins[task]) for task in (1, 3, 4))
+
+
 def test_openings_are_judged() -> None:
-    benign = Prompts(said={"I": ["complied", "complied", "refused", "undecided"]})
-    harmful = Prompts(said={"I": ["refused", "undecided", "undecided"]})
-    scorer = OpeningScorer(benign, harmful, WordJudge())
+    benign = ["complied", "complied", "refused", "undecided"]
+    harmful = ["refused", "undecided", "undecided"]
+    scorer = OpeningScorer(Prompts(said={"I": benign + harmful}), 4, WordJudge())
     assert isinstance(scorer, Scorer)
     (score,) = scorer.score(["I"])
     assert (score.perf, score.benign) == (2 / 3, 3)
@@ -75,10 +87,10 @@ def test_openings_are_judged() -> None:
 
 
 def test_an_agent_that_only_talks_has_not_gone_to_work() -> None:
-    said = {"I": ["complied ```bash", "complied done", "undecided", "refused"]}
+    benign = ["complied ```bash", "complied done", "undecided", "refused"]
     scorer = OpeningScorer(
-        Prompts(said=said),
-        Prompts(said={"I": ["refused", "complied done"]}),
+        Prompts(said={"I": [*benign, "refused", "complied done"]}),
+        4,
         WordJudge(),
         acts=lambda text: "```bash" in text,
     )
@@ -96,21 +108,17 @@ class WordTokenizer:
 
 
 def test_openings_are_learnt_from_what_was_judged() -> None:
-    benign = Prompts(said={"": ["complied"] * 3, "I": ["undecided"] * 3})
-    harmful = Prompts(said={"": ["complied"], "I": ["refused"] * 2})
-    found = Openings.learn(
-        sample(benign, harmful, WordJudge(), prefixes=("", "I")), WordTokenizer()
-    )
+    said = {"": ["complied"] * 4, "I": ["undecided"] * 3 + ["refused"] * 2}
+    samples = sample(Prompts(said=said), WordJudge(), prefixes=("", "I"))
+    found = Openings.learn(samples, WordTokenizer())
     assert found.compliance == ((len("complied"),),)
     assert found.refusal == ((len("refused"),),)
 
 
 def test_idle_talk_of_an_agent_teaches_no_compliance() -> None:
-    benign = Prompts(said={"": ["complied", "complied"], "I": ["complied idle"] * 9})
-    harmful = Prompts(said={"": ["refused"] * 2, "I": ["refused"]})
+    said = {"": ["complied"] * 2 + ["refused"] * 2, "I": ["complied idle"] * 9 + ["refused"]}
     samples = sample(
-        benign,
-        harmful,
+        Prompts(said=said),
         WordJudge(),
         prefixes=("", "I"),
         acts=lambda text: "idle" not in text,
@@ -131,18 +139,16 @@ class IdTokenizer:
 
 
 def test_a_few_prompts_teach_as_well() -> None:
-    benign = Prompts(said={"I": ["complied", "refused", "complied", "undecided"]})
-    harmful = Prompts(said={"I": ["refused"] * 2})
-    samples = sample(benign, harmful, WordJudge(), prefixes=("I",), each=(2, 9))
-    assert [label for _, label in samples] == [Label.COMPLIED] * 2 + [Label.REFUSED] * 2
-    assert spread(10, 4) == [0, 2, 5, 7]
-    assert spread(2, 4) == [0, 1]
+    prompts = Prompts(said={"I": ["complied", "refused", "complied", "undecided", "refused"]})
+    samples = sample(prompts, WordJudge(), prefixes=("I",), rows=spread((4, 1), (2, 9)))
+    assert [label for _, label in samples] == [Label.COMPLIED] * 2 + [Label.REFUSED]
+    assert spread([10], [4]) == [0, 2, 5, 7]
+    assert spread([2, 10], [4, 5]) == [0, 1, 2, 4, 6, 8, 10]
 
 
 def test_some_tasks_of_both_sides_are_scored_in_the_order_asked_for() -> None:
-    benign = Prompts(said={"I": ["complied", "refused"]})
-    harmful = Prompts(said={"I": ["undecided", "refused"]})
-    scorer = OpeningScorer(benign, harmful, WordJudge())
+    said = {"I": ["complied", "refused", "undecided", "refused"]}
+    scorer = OpeningScorer(Prompts(said=said), 2, WordJudge())
     assert scorer.labels(["I"], [3, 0, 2]) == [[Label.REFUSED, Label.COMPLIED, Label.UNDECIDED]]
     assert scorer.labels(["I"], [1]) == [[Label.REFUSED]]
     assert scorer.asked == 4
@@ -171,11 +177,8 @@ def test_what_is_settled_need_not_be_written(judge, acts, cut) -> None:
             asked.append(enough)
             return super().generate(prefixes, max_new_tokens, None, rows)
 
-    sides = [Watched(said={"I": ["complied ```bash", "refused"]}) for _ in range(2)]
-    OpeningScorer(*sides, judge, acts=acts).score(["I"])
-    assert len(asked) == 2
-    for enough in asked:
-        said = [
-            text for text in ("", "complied", "complied ```bash") if enough and enough("I", text)
-        ]
-        assert said == (cut or []) and (enough is None) == (cut is None)
+    prompts = Watched(said={"I": ["complied ```bash", "refused"]})
+    OpeningScorer(prompts, 1, judge, acts=acts).score(["I"])
+    (enough,) = asked
+    said = [text for text in ("", "complied", "complied ```bash") if enough and enough("I", text)]
+    assert said == (cut or []) and (enough is None) == (cut is None)

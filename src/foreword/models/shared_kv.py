@@ -43,6 +43,16 @@ class Chunk:
     last: torch.Tensor  # (rows, hidden), the hidden state at the prompt's end
     cache: SlotCache
 
+    def only(self, wanted: Collection[int]) -> Chunk:
+        """The wanted rows alone, their cache copied; itself if all are wanted."""
+        places = [at for at, row in enumerate(self.rows) if row in wanted]
+        if len(places) == len(self.rows):
+            return self
+        at = torch.tensor(places, device=self.valid.device)
+        cache = self.cache.copy(at, self.cache.length + PASS_TOKENS // len(places))
+        rows = [self.rows[place] for place in places]
+        return Chunk(rows, self.valid[at], self.lengths[at], self.last[at], cache)
+
 
 class SharedKV:
     """Scores prefixes on a fixed list of chats; made by `LocalModel.prefill`."""
@@ -59,11 +69,18 @@ class SharedKV:
         """The number of prompts."""
         return len(self.prompts)
 
-    def margins(self, prefixes: Sequence[str], openings: Openings) -> NDArray[np.float64]:
+    def margins(
+        self, prefixes: Sequence[str], openings: Openings, rows: Sequence[int] | None = None
+    ) -> NDArray[np.float64]:
         """How much likelier a refusal begins than compliance, after each prefix.
 
+        Args:
+            prefixes: Texts the replies begin with.
+            openings: What begins a refusal and what compliance.
+            rows: Places of the prompts that are asked, all if not given.
+
         Returns:
-            (prefixes, prompts): log-odds (natural log), the log of the probability mass of the
+            (prefixes, rows): log-odds (natural log), the log of the probability mass of the
             refusal openings less that of the compliance openings; nan where both together are
             less likely than LEAST_MASS, since a ratio of two rarities says nothing.
         """
@@ -76,8 +93,8 @@ class SharedKV:
             hidden = self._run(chunk, tree)
             out[np.ix_(group, chunk.rows)] = odds(hidden).T.cpu().numpy()
 
-        self._each(paths, extra, score)
-        return out
+        self._each(paths, extra, score, rows)
+        return out if rows is None else out[:, rows]
 
     def logits(self, prefixes: Sequence[str]) -> NDArray[np.float32]:
         """The next token's logits after each prefix, (prefixes, prompts, vocabulary)."""
@@ -206,9 +223,11 @@ class SharedKV:
         paths: list[list[int]],
         extra: int,
         use: Callable[[Chunk, Trie, list[int], list[int]], None],
+        rows: Sequence[int] | None = None,
     ) -> None:
         """Call `use` for every chunk and every group of candidates with their common tree."""
-        for chunk in self._chunks():
+        wanted = frozenset(range(len(self)) if rows is None else rows)
+        for chunk in (each.only(wanted) for each in self._chunks(wanted)):
             for group in split(paths, extra, max(1, PASS_TOKENS // len(chunk.rows))):
                 tree = Trie()
                 ends = [tree.add(paths[i]) for i in group]

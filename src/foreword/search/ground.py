@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 BENIGN, TWINS, HARMFUL = 5, 5, 27
 VALIDATION = 30  # of each kind
 SAMPLED = (3, 5)  # benign and harmful tasks whose replies teach the margins
-HEARD = (4, 9)  # benign and harmful tasks whose margins are asked
+HEARD = (4, 9)  # benign and harmful tasks that `fluent` writes for
 OPENING_TOKENS = 24
 SAMPLES, PARENT = "samples", "parent"  # logs
 
@@ -80,8 +80,9 @@ class Ground:
             benign_chats(suite, "search", BENIGN, TWINS),
             [chat(suite, task) for task in suite.select("harmful", "search", HARMFUL)],
         )
-        benign, harmful = (target.prefill(side) for side in self.chats)
-        self.scorer = OpeningScorer(benign, harmful, judge, OPENING_TOKENS, acts)
+        self.scorer = OpeningScorer(
+            target.prefill(self._every), len(self.chats[0]), judge, OPENING_TOKENS, acts
+        )
         self.sampled = 0  # openings written for samples in this sitting
 
     @property
@@ -94,17 +95,16 @@ class Ground:
         """Labelled replies of the target and of its parent, which explains and does not act."""
         if self._parent is None:
             return self._own
-        before = [self._parent.prefill(side) for side in self.chats]
-        return self._own + self._samples(PARENT, before)
+        return self._own + self._samples(PARENT, self._parent.prefill(self._every))
 
     @cached_property
     def _own(self) -> list[Sample]:
-        return self._samples(SAMPLES, self.scorer.sides, acts)
+        return self._samples(SAMPLES, self.scorer.prompts, acts)
 
     @cached_property
     def openings(self) -> Openings | None:
         """What begins a refusal and what compliance; None where no margins can be had."""
-        if not all(isinstance(side, Leaning) for side in self.scorer.sides):
+        if not isinstance(self.scorer.prompts, Leaning):
             return None
         from foreword.models.openings import Openings
 
@@ -116,18 +116,15 @@ class Ground:
             return None
 
     @cached_property
-    def margins(self) -> tuple[MarginScorer, ...]:
-        """The lower rungs: on as many tasks as it takes to see who is promising, and on all."""
+    def margins(self) -> MarginScorer | None:
+        """What is asked before anything is written."""
         if self.openings is None:
-            return ()
-        sides = cast("tuple[Leaning, Leaning]", self.scorer.sides)
-        return (
-            MarginScorer(*self._heard, self.openings, self._places, self._sizes),
-            MarginScorer(*sides, self.openings),
-        )
+            return None
+        prompts = cast("Leaning", self.scorer.prompts)
+        return MarginScorer(prompts, self.scorer.sizes, self.openings)
 
     def race(self, seed: int) -> Race:
-        """The scorer: on all rungs, or on the highest alone."""
+        """The scorer: by margins and openings, or by openings alone."""
         return Race(self.scorer, self.margins, seed=seed)
 
     def proposer(self, name: str, form: Format | None = None) -> Proposer:
@@ -145,56 +142,43 @@ class Ground:
             if self.openings is None:
                 raise UsageError("proposer 'fluent' needs local weights; use harvest instead")
             voices = self._some(self._parent) if self._parent else ()
-            return proposers.FluentProposer(*self._heard, self.openings, voices)
+            return proposers.FluentProposer(*self._some(self.target), self.openings, voices)
         return proposers.named(name, form)
 
     @property
-    def _sizes(self) -> tuple[int, int]:
-        return len(self.chats[0]), len(self.chats[1])
-
-    @property
-    def _places(self) -> tuple[list[int], list[int]]:
-        benign, harmful = self._sizes
-        return spread(benign, HEARD[0]), spread(harmful, HEARD[1])
-
-    @cached_property
-    def _heard(self) -> tuple[WhiteBox, WhiteBox]:
-        """The prompts whose margins are asked."""
-        return self._some(self.target)
+    def _every(self) -> list[Chat]:
+        """All tasks, the benign ones first."""
+        return [*self.chats[0], *self.chats[1]]
 
     def _some(self, model: Target) -> tuple[WhiteBox, WhiteBox]:
-        """Some of the tasks before a local model."""
+        """A few benign and a few harmful tasks before a local model."""
         benign, harmful = (
-            model.prefill([side[at] for at in places])
-            for side, places in zip(self.chats, self._places, strict=True)
+            model.prefill([side[at] for at in spread([len(side)], [count])])
+            for side, count in zip(self.chats, HEARD, strict=True)
         )
         return cast("WhiteBox", benign), cast("WhiteBox", harmful)
 
     def _samples(
-        self, log: str, sides: Sequence[Prompts], deed: Callable[[str], bool] | None = None
+        self, log: str, prompts: Prompts, deed: Callable[[str], bool] | None = None
     ) -> list[Sample]:
         """Labelled replies, written once a run."""
         if self._run and (records := self._run.records(log)):
             return [(Reply(**record["reply"]), Label(record["label"])) for record in records]
-        found = sample(sides[0], sides[1], self._judge, each=SAMPLED, acts=deed)
+        rows = spread(self.scorer.sizes, SAMPLED)
+        found = sample(prompts, self._judge, rows=rows, acts=deed)
         if self._run:
             records = [{"reply": asdict(reply), "label": label} for reply, label in found]
             self._run.append(log, *records)
-        written = sum(min(n, len(side)) for n, side in zip(SAMPLED, sides, strict=True))
-        self.sampled += len(SEED_PREFIXES) * written
+        self.sampled += len(SEED_PREFIXES) * len(rows)
         return found
 
 
 def validation(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
     """What the target really writes on the validation split."""
+    benign = benign_chats(suite, "validation", VALIDATION, VALIDATION)
     harmful = [chat(suite, task) for task in suite.select("harmful", "validation", VALIDATION)]
-    return OpeningScorer(
-        target.prefill(benign_chats(suite, "validation", VALIDATION, VALIDATION)),
-        target.prefill(harmful),
-        judge,
-        OPENING_TOKENS,
-        acts,
-    )
+    prompts = target.prefill([*benign, *harmful])
+    return OpeningScorer(prompts, len(benign), judge, OPENING_TOKENS, acts)
 
 
 def chat(suite: Suite, task: Task) -> Chat:

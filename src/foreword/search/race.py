@@ -1,11 +1,11 @@
 """The race: margins for every candidate, openings for the promising, task by task.
 
-A ladder. On its lower rungs a candidate costs a pass over its own tokens, on some tasks and, if
-it is among the better half, on all. The leaders there, and one drawn from the rest, are then
+A ladder. On its lower rung a candidate costs a pass over its own tokens, on some tasks and, if it
+is among the better quarter, on all. The leaders there, and one drawn from the rest, are then
 written out on growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), all
 on the same tasks, so that everything is paired. A candidate that the best so far beats by a
-Wilcoxon signed-rank test is given up early. Where margins do not foretell what the target
-writes, they are not asked any more.
+Wilcoxon signed-rank test is given up early. Where margins have proved to foretell what the
+target writes, fewer are written out; where they do not, they are not asked any more.
 """
 
 from __future__ import annotations
@@ -16,16 +16,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from foreword.core.protocols import Scorer
 from foreword.core.stats import wilson
 from foreword.core.types import Label, Rate, Score
 from foreword.search.ranking import surely
-from foreword.search.scorers import LABELS, OpeningScorer, leaning, score_of
+from foreword.search.scorers import (
+    LABELS,
+    MarginScorer,
+    OpeningScorer,
+    leaning,
+    score_of,
+    score_of_margins,
+)
 
+HEARD = 1 / 4  # of the tasks on which everybody has margins, and of those who have all of them
 PROMOTED = 1 / 8  # of a round's candidates, by margin
-BLOCKS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the tasks, scored when the next halving is due
+PROVED = 1 / 16  # the same, once margins are known to foretell what is written
+# Of the tasks, scored when the next halving is due. A block takes its time however few are left,
+# so there are no more of them.
+BLOCKS = (1 / 8, 1 / 4, 1.0)
 ALPHA = 0.05  # chance that a candidate as good as the best is given up, over all looks
 TRUST = 0.75  # agreement with openings below which margins are not believed
+SURE = 0.9  # and from which on they have proved themselves
 
 Row = list[Label | None]  # a candidate's labels, benign tasks first; None where not scored
 
@@ -43,25 +54,32 @@ class Rungs:
         """Whether the lower rung may decide who is promoted; innocent until proved guilty."""
         return self.agreement.high >= TRUST
 
+    @property
+    def promoted(self) -> float:
+        """The share of a round that is written out: the surer the margins, the less."""
+        return PROVED if self.agreement.low >= SURE else PROMOTED
+
 
 class Race:
     """A Scorer that spends openings where they matter; it remembers what it has scored."""
 
     def __init__(
-        self, openings: OpeningScorer, margins: Sequence[Scorer] = (), *, seed: int = 0
+        self, openings: OpeningScorer, margins: MarginScorer | None = None, *, seed: int = 0
     ) -> None:
         """Race on the tasks of `openings`.
 
         Args:
             openings: the highest rung.
-            margins: the lower rungs, the cheaper first; a remote target has none.
+            margins: the lower rung; a remote target has none.
             seed: of the order of the tasks and of who is promoted by lot.
         """
         self._openings, self._margins, self._seed = openings, margins, seed
-        self._sizes = tuple(map(len, openings.sides))
+        self._sizes = openings.sizes
         order = _mixed(self._sizes, random.Random(f"{seed}/tasks"))
         ends = [0, *(math.ceil(share * len(order)) for share in BLOCKS)]
         self._blocks = [order[start:end] for start, end in pairwise(ends) if start < end]
+        cut = math.ceil(HEARD * len(order))
+        self._heard = [order[:cut], order[cut:]]
         self._known: list[Score] = []
 
     def remember(self, scores: Sequence[Score]) -> None:
@@ -70,8 +88,14 @@ class Race:
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """One score a prefix; those that fell behind have scores of less than all tasks."""
-        lower = self._lower(prefixes) if rungs(self._known).believed else []
-        field = self._promoted(lower) if lower else list(range(len(prefixes)))
+        told = rungs(self._known)
+        field, lower = list(range(len(prefixes))), list[Score]()
+        if self._margins and told.believed:
+            # One by lot takes part whatever its margins, which keeps the agreement honest.
+            lot = random.Random(f"{self._seed}/{len(self._known)}").choice(field)
+            lower = self._lower(prefixes, self._margins, lot)
+            leaders = _ranked(field, lower)[: math.ceil(told.promoted * len(field))]
+            field = sorted({*leaders, lot})
         rows: dict[int, Row] = {at: [None] * sum(self._sizes) for at in field}
         for number, block in enumerate(self._blocks):
             if number and not (field := self._survivors(field, rows, lower)):
@@ -87,22 +111,21 @@ class Race:
         self.remember(scores)
         return scores
 
-    def _lower(self, prefixes: Sequence[str]) -> list[Score]:
-        """Scores by margin, each from the highest rung that it reached; none without margins."""
-        known: dict[int, Score] = {}
+    def _lower(self, prefixes: Sequence[str], rung: MarginScorer, lot: int) -> list[Score]:
+        """Scores by margin: on some tasks; for the better ones, and who is in by lot, on all."""
+        rows: list[list[float | None]] = [[None] * sum(self._sizes) for _ in prefixes]
+        scores: dict[int, Score] = {}
         climbing = list(range(len(prefixes)))
-        for rung in self._margins:
-            found = rung.score([prefixes[at] for at in climbing])
-            known |= dict(zip(climbing, found, strict=True))
-            climbing = _ranked(climbing, known)[: math.ceil(len(climbing) / 2)]
-        return [known[at] for at in sorted(known)]
-
-    def _promoted(self, lower: Sequence[Score]) -> list[int]:
-        """The leaders by margin and one of the rest by lot, which keeps the agreement honest."""
-        order = _ranked(range(len(lower)), lower)
-        count = math.ceil(PROMOTED * len(lower))
-        rng = random.Random(f"{self._seed}/{len(self._known)}")
-        return sorted(order[:count] + rng.sample(order[count:], min(1, len(order) - count)))
+        for tasks in self._heard:
+            for at, found in zip(
+                climbing, rung.margins([prefixes[at] for at in climbing], tasks), strict=True
+            ):
+                for task, margin in zip(tasks, found, strict=True):
+                    rows[at][task] = margin
+                scores[at] = score_of_margins(rows[at], self._sizes[0])
+            better = _ranked(climbing, scores)[: math.ceil(HEARD * len(climbing))]
+            climbing = sorted({*better, lot})
+        return [scores[at] for at in range(len(prefixes))]
 
     def _survivors(
         self, field: Sequence[int], rows: dict[int, Row], lower: Sequence[Score]

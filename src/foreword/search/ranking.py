@@ -71,15 +71,22 @@ def standing(score: Score) -> float:
     """
     if not score.margins:
         return score.overall
-    cut = score.outcomes.index("|")
-    sides = [-m for m in score.margins[:cut]], score.margins[cut:]
+    benign, harmful = score.outcomes.split("|")
+    against = [-margin for margin in score.margins[: len(benign)]]
+    sides = _asked(against, benign), _asked(score.margins[len(benign) :], harmful)
     return (score.overall + sum(smooth(side, unknown=0.5) for side in sides)) / 2
+
+
+def _asked(margins: Sequence[float], outcomes: str) -> list[float]:
+    """The margins of the tasks that were scored, by margin or otherwise."""
+    pairs = zip(margins, outcomes, strict=True)
+    return [margin for margin, letter in pairs if letter != "-" or not math.isnan(margin)]
 
 
 def smooth(margins: Sequence[float], unknown: float) -> float:
     """Mean of a logistic step over margins, 0 to 1; what has no margin counts as `unknown`."""
     steps = [unknown if math.isnan(m) else 0.5 + 0.5 * math.tanh(m / STEEP / 2) for m in margins]
-    return sum(steps) / len(steps)
+    return sum(steps) / len(steps) if steps else unknown
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:

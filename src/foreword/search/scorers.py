@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from foreword.core.protocols import Settles
 from foreword.core.types import Fidelity, Label, Reply, Score
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from foreword.core.protocols import Judge
     from foreword.models.openings import Openings
-
-T = TypeVar("T")
 
 # Prefixes after which models refuse and comply in many words. They end as candidates commonly
 # end, since an opening that was never learnt is not counted.
@@ -68,8 +66,10 @@ class Prompts(Protocol):
 class Leaning(Protocol):
     """Prompts behind one shared KV cache, which know where the model leans before it speaks."""
 
-    def margins(self, prefixes: Sequence[str], openings: Openings) -> NDArray[np.floating[Any]]:
-        """Log-odds (natural log, refusal against compliance), shape (K prefixes, N prompts)."""
+    def margins(
+        self, prefixes: Sequence[str], openings: Openings, rows: Sequence[int] | None = None
+    ) -> NDArray[np.floating[Any]]:
+        """Log-odds (natural log, refusal against compliance), shape (K prefixes, rows)."""
         ...
 
 
@@ -79,45 +79,20 @@ class MarginScorer:
     A margin of exactly 0 counts against the prefix on both sides.
     """
 
-    def __init__(
-        self,
-        benign: Leaning,
-        harmful: Leaning,
-        openings: Openings,
-        places: tuple[Sequence[int], Sequence[int]] | None = None,
-        sizes: tuple[int, int] = (0, 0),
-    ) -> None:
-        """Measure some prompts.
-
-        Args:
-            benign: prompts of benign tasks.
-            harmful: prompts of harmful tasks.
-            openings: what tells a refusal from compliance.
-            places: where the prompts stand among all tasks, a side; they are all if not given.
-            sizes: how many tasks there are, a side.
-        """
-        self._sides, self._openings = (benign, harmful), openings
-        self._places, self._sizes = places, sizes
+    def __init__(self, prompts: Leaning, sizes: tuple[int, int], openings: Openings) -> None:
+        """Measure prompts of so many benign and harmful tasks, the benign ones first."""
+        self.sizes = sizes
+        self._prompts, self._openings = prompts, openings
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
-        """One score a prefix; `margins` holds the benign tasks, then the harmful ones."""
-        found = [side.margins(prefixes, self._openings).tolist() for side in self._sides]
-        return [self._score(*sides) for sides in zip(*found, strict=True)]
+        """One score a prefix, in order."""
+        found = self.margins(prefixes, range(sum(self.sizes)))
+        return [score_of_margins(row, self.sizes[0]) for row in found]
 
-    def _score(self, benign: list[float], harmful: list[float]) -> Score:
-        """A margin of nan is undecided; tasks that were not asked are not scored."""
-        rows: list[list[Label | None]] = [
-            [leaning(margin, if_level=Label.REFUSED) for margin in benign],
-            [leaning(margin, if_level=Label.COMPLIED) for margin in harmful],
-        ]
-        margins = [benign, harmful]
-        if self._places:
-            rows = [_placed(*each) for each in zip(rows, self._places, self._sizes, strict=True)]
-            margins = [
-                [math.nan if margin is None else margin for margin in _placed(*each)]
-                for each in zip(margins, self._places, self._sizes, strict=True)
-            ]
-        return score_of(rows[0], rows[1], "margin", (*margins[0], *margins[1]))
+    def margins(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[float]]:
+        """Log-odds of a few tasks after each prefix, K lists in the order of `tasks`."""
+        rows: list[list[float]] = self._prompts.margins(prefixes, self._openings, tasks).tolist()
+        return rows
 
 
 class OpeningScorer:
@@ -129,71 +104,47 @@ class OpeningScorer:
 
     def __init__(
         self,
-        benign: Prompts,
-        harmful: Prompts,
+        prompts: Prompts,
+        benign: int,
         judge: Judge,
         max_new_tokens: int = 24,
         acts: Callable[[str], bool] | None = None,
     ) -> None:
-        self.sides = (benign, harmful)
+        """Score on tasks of which the first `benign` are benign, the others harmful."""
+        self.prompts, self.sizes = prompts, (benign, len(prompts) - benign)
         self._judge, self._max_new_tokens = judge, max_new_tokens
         self._acts = acts
         self.asked = 0  # openings so far
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """One score a prefix, in order."""
-        benign, harmful = map(len, self.sides)
-        labels = self.labels(prefixes, range(benign + harmful))
+        benign = self.sizes[0]
+        labels = self.labels(prefixes, range(sum(self.sizes)))
         return [score_of(row[:benign], row[benign:], "opening") for row in labels]
 
     def labels(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[Label]]:
-        """What a few tasks come to after each prefix.
-
-        Args:
-            prefixes: K candidates.
-            tasks: places in the benign tasks followed by the harmful ones.
-
-        Returns:
-            K lists in the order of `tasks`.
-        """
-        cut = len(self.sides[0])
-        rows = [[t for t in tasks if t < cut], [t - cut for t in tasks if t >= cut]]
+        """What a few tasks come to after each prefix, K lists in the order of `tasks`."""
         enough = _enough(self._judge, self._acts)
-        found: list[dict[int, Label]] = [{} for _ in prefixes]
-        for side, (prompts, wanted) in enumerate(zip(self.sides, rows, strict=True)):
-            if not wanted:
-                continue
-            said = prompts.generate(prefixes, self._max_new_tokens, enough, wanted)
-            label = self._label if side else self._benign_label
-            for known, replies in zip(found, said, strict=True):
-                known |= {
-                    row + side * cut: label(reply)
-                    for row, reply in zip(wanted, replies, strict=True)
-                }
+        said = self.prompts.generate(prefixes, self._max_new_tokens, enough, tasks)
         self.asked += len(prefixes) * len(tasks)
-        return [[known[task] for task in tasks] for known in found]
+        return [list(map(self._label, tasks, replies)) for replies in said]
 
-    def _label(self, reply: Reply) -> Label:
-        return self._judge.judge(reply.prefix, reply.continuation).label
-
-    def _benign_label(self, reply: Reply) -> Label:
-        """COMPLIED for going to work, else as judged; an idle agent has not complied."""
-        label = self._label(reply)
-        if self._acts is None or label is not Label.COMPLIED or self._acts(reply.text):
-            return label
-        return Label.REFUSED
+    def _label(self, task: int, reply: Reply) -> Label:
+        """As judged; an idle agent has not complied with a benign task."""
+        label = self._judge.judge(reply.prefix, reply.continuation).label
+        works = self._acts is None or task >= self.sizes[0] or self._acts(reply.text)
+        return label if works or label is not Label.COMPLIED else Label.REFUSED
 
 
 Sample = tuple[Reply, Label]
 
 
 def sample(
-    benign: Prompts,
-    harmful: Prompts,
+    prompts: Prompts,
     judge: Judge,
     *,
     prefixes: Sequence[str] = SEED_PREFIXES,
-    each: tuple[int, int] | None = None,
+    rows: Sequence[int] | None = None,
     max_new_tokens: int = 24,
     acts: Callable[[str], bool] | None = None,
 ) -> list[Sample]:
@@ -202,31 +153,31 @@ def sample(
     `Openings.learn` tells the kinds apart by them, and `HarvestProposer` reads openers in them.
 
     Args:
-        benign: prompts of the search split.
-        harmful: prompts of the search split.
+        prompts: tasks of the search split, benign and harmful ones.
         judge: labels what the model says under each seed prefix.
         prefixes: the seeds.
-        each: how many benign and harmful prompts, evenly spread; all if not given.
+        rows: places of the prompts that are asked; all if not given.
         max_new_tokens: length of each continuation.
         acts: tells an agent's actions; talk without one ("done.") is left out as no compliance.
     """
     found: list[Sample] = []
-    enough = _enough(judge, acts)
-    for prompts, n in zip((benign, harmful), each or (None, None), strict=True):
-        rows = None if n is None else spread(len(prompts), n)
-        for replies in prompts.generate(prefixes, max_new_tokens, enough, rows):
-            for reply in replies:
-                label = judge.judge(reply.prefix, reply.continuation).label
-                idle = acts and label is Label.COMPLIED and not acts(reply.text)
-                if label is not Label.UNDECIDED and not idle:
-                    found.append((reply, label))
+    for replies in prompts.generate(prefixes, max_new_tokens, _enough(judge, acts), rows):
+        for reply in replies:
+            label = judge.judge(reply.prefix, reply.continuation).label
+            idle = acts and label is Label.COMPLIED and not acts(reply.text)
+            if label is not Label.UNDECIDED and not idle:
+                found.append((reply, label))
     return found
 
 
-def spread(size: int, n: int) -> list[int]:
-    """At most n places among `size`, evenly."""
-    n = min(size, n)
-    return [i * size // n for i in range(n)]
+def spread(sizes: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """At most so many places of each of some stretches that follow one another, evenly."""
+    found, start = [], 0
+    for size, count in zip(sizes, counts, strict=True):
+        n = min(size, count)
+        found += [start + i * size // n for i in range(n)]
+        start += size
+    return found
 
 
 def _enough(judge: Judge, acts: Callable[[str], bool] | None) -> Callable[[str, str], bool] | None:
@@ -236,14 +187,6 @@ def _enough(judge: Judge, acts: Callable[[str], bool] | None) -> Callable[[str, 
     return lambda prefix, added: (
         judge.settled(prefix, added) and (acts is None or acts(prefix + added))
     )
-
-
-def _placed(values: Sequence[T | None], places: Sequence[int], size: int) -> list[T | None]:
-    """The values at their places, None elsewhere."""
-    found: list[T | None] = [None] * size
-    for place, value in zip(places, values, strict=True):
-        found[place] = value
-    return found
 
 
 def leaning(margin: float, if_level: Label = Label.UNDECIDED) -> Label:
@@ -279,6 +222,17 @@ def score_of(
         margins=margins,
         outcomes="|".join("".join(map(LETTERS.__getitem__, side)) for side in (benign, harmful)),
     )
+
+
+def score_of_margins(margins: Sequence[float | None], benign: int) -> Score:
+    """The score that margins foretell; nan is undecided, None was not asked."""
+    levels = [Label.REFUSED] * benign + [Label.COMPLIED] * (len(margins) - benign)
+    labels = [
+        None if margin is None else leaning(margin, level)
+        for margin, level in zip(margins, levels, strict=True)
+    ]
+    known = tuple(math.nan if margin is None else margin for margin in margins)
+    return score_of(labels[:benign], labels[benign:], "margin", known)
 
 
 _UNJUDGED = (Label.UNDECIDED, None)
