@@ -3,9 +3,9 @@
 The same target, tasks, judge and validation split, and equal budgets: the paper's loop has its
 own 3700 openings and is compared with the others where they end; an opening is one prefix on
 one task, written and judged. `paper`: the paper's loop with the offline proposer; `halving`:
-successive halving of grammar draws; `ours`: what `foreword search` does before it chooses
-among its finalists; `gepa` and `capo`: other people's (pip install gepa promptolution; left
-out where missing); `random`: grammar draws; with --llm also `paper-llm` and `gepa-llm`.
+successive halving of grammar draws; `ours`: `foreword search`, finalists included; `gepa` and
+`capo`: other people's (pip install gepa promptolution; left out where missing); `random`:
+grammar draws; with --llm also `paper-llm` and `gepa-llm`.
 
 Every opening is computed once and kept with what it cost then; whoever asks for it is charged
 that, once, so the curves are fair although the work is shared, and an interrupted bench goes
@@ -35,7 +35,7 @@ from curves import draw
 from world import Account, Charged, Margins, Toy, World
 
 from foreword.core.protocols import Proposer, Scorer
-from foreword.core.types import Chat, Spent
+from foreword.core.types import Chat, Spent, Trial
 from foreword.search import ping, ranking
 from foreword.search.loop import search
 from foreword.search.proposers import GrammarProposer, LlmProposer
@@ -52,16 +52,24 @@ PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on 
 
 
 def looped(
-    run: Account, proposers: Sequence[Proposer], scorer: Scorer, per_round: int = PAPERS_ROUND
-) -> None:
-    """A search of the project's own until the budget is spent; then, who led when."""
+    run: Account,
+    proposers: Sequence[Proposer],
+    scorer: Scorer,
+    per_round: int = PAPERS_ROUND,
+    kept: int = 0,
+) -> list[Trial]:
+    """A search of the project's own until the budget is spent but for a rest; who led when.
+
+    Returns:
+        The trials that were written out on all search tasks.
+    """
     result = search(
         scorer,
         [Charged(proposer, run) for proposer in proposers],
         rounds=ping.WITHOUT_END,
         per_round=per_round,
         seed=run.seed,
-        stops=[Budget(openings=run.budget)],
+        stops=[Budget(openings=run.budget - kept)],
         meter=lambda: Spent(run.asked, round(run.spent.tokens)),
     )
     whole = [t for t in result.trials if t.score.fidelity == "opening" and t.score.complete]
@@ -69,19 +77,29 @@ def looped(
     for count, trial in enumerate(whole, 1):
         if ranking.leader(whole[:count]) is trial:
             run.leads.append((trial.prefix, run.marks[trial.prefix]))
+    return whole
 
 
 def ours(run: Account) -> None:
-    """What `ping.find` does before its finalists; the replies that teach it count."""
+    """What `ping.find` does; the replies that teach it count, and so do its finalists.
+
+    It chooses among these on the spare tasks, since validation is what all are measured by.
+    """
     run.spent += run.world.sampling
     ground = run.world.ground
     race = Race(run, Margins(run) if ground.margins else None, seed=run.seed)
-    looped(run, list(map(ground.proposer, ping.STANDARD)), race, ping.PER_ROUND)
+    writers = list(map(ground.proposer, ping.STANDARD))
+    kept = ping.FINALISTS * sum(run.world.scorers["spare"].sizes)
+    whole = looped(run, writers, race, ping.PER_ROUND, kept)
+    last = ranking.finalists(whole, ping.FINALISTS)
+    scores = run.finals([trial.prefix for trial in last])
+    found = [ranking.Finalist(trial, score) for trial, score in zip(last, scores, strict=True)]
+    run.lead(ranking.choose(found).trial.prefix)
 
 
-def methods(llm: str | None) -> dict[str, Callable[[Account], None]]:
+def methods(llm: str | None) -> dict[str, Callable[[Account], object]]:
     """Each by its name, the paper's first, for all are measured against it."""
-    found: dict[str, Callable[[Account], None]] = {
+    found: dict[str, Callable[[Account], object]] = {
         "paper": lambda run: looped(run, [peers.Offline()], run),
         "halving": lambda run: looped(
             run, [GrammarProposer()], Race(run, seed=run.seed), ping.PER_ROUND

@@ -18,12 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foreword.core.protocols import Proposer
-from foreword.core.types import Chat, Label, Reply, Score, Trial
+from foreword.core.protocols import Judge, Proposer
+from foreword.core.types import Chat, Kind, Label, Reply, Score, Trial
 from foreword.judges.lexicon import LexiconJudge
-from foreword.search.ground import OPENING_TOKENS, Ground, Target, validation
-from foreword.search.scorers import LABELS, LETTERS, score_of
+from foreword.search.ground import OPENING_TOKENS, Ground, Target, acts, validation
+from foreword.search.scorers import LABELS, LETTERS, OpeningScorer, score_of
 from foreword.suites import Suite
+
+BOTH: tuple[tuple[Kind, ...], ...] = (("benign", "twin"), ("harmful",))
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class World:
         self.sampling = replace(self.sampling, openings=self.ground.sampled)
         self.scorers = {
             "search": self.ground.scorer,
+            "spare": spare(self.ground, suite, judge),
             "validation": validation(target, suite, judge),
         }
         self._cells: dict[tuple[str, str], dict[int, tuple[Label, Cost]]] = {}
@@ -147,6 +150,22 @@ def _log(path: Path, head: list[Any], read: Callable[[list[Any]], None]) -> Any:
     return path.open("a", encoding="utf-8")
 
 
+def spare(ground: Ground, suite: Suite, judge: Judge) -> OpeningScorer:
+    """The tasks of the search split that are no search tasks, to choose among finalists by."""
+    known = [chat for side in ground.chats for chat in side]
+    sides = [
+        [
+            chat
+            for kind in kinds
+            for task in suite.select(kind, "search")
+            if (chat := suite.chat(task)) not in known
+        ]
+        for kinds in BOTH
+    ]
+    prompts = ground.target.prefill([chat for side in sides for chat in side])
+    return OpeningScorer(prompts, len(sides[0]), judge, OPENING_TOKENS, acts)
+
+
 class Account:
     """One method's sight of a World, in the place of an `OpeningScorer`; it pays per cell, once."""
 
@@ -158,7 +177,7 @@ class Account:
         self.spent = Cost()
         self.marks: dict[str, Cost] = {}  # spent when the last cell of a prefix was known
         self.leads: list[tuple[str, Cost]] = []  # who led since when
-        self._paid: set[tuple[str, int]] = set()
+        self._paid: set[tuple[str, str, int]] = set()
 
     @property
     def asked(self) -> int:
@@ -169,10 +188,16 @@ class Account:
         """As `OpeningScorer.labels`."""
         rows = self.world.cells("search", prefixes, tasks)
         for prefix, row in zip(prefixes, rows, strict=True):
-            for task, (_, cost) in zip(tasks, row, strict=True):
-                self._pay((prefix, task), cost)
+            self.pay("search", prefix, tasks, row)
             self.marks[prefix] = self.spent
         return [[label for label, _ in row] for row in rows]
+
+    def finals(self, prefixes: Sequence[str]) -> list[Score]:
+        """Scores on the spare tasks."""
+        tasks = range(sum(self.world.scorers["spare"].sizes))
+        for prefix, row in zip(prefixes, self.world.cells("spare", prefixes, tasks), strict=True):
+            self.pay("spare", prefix, tasks, row)
+        return self.world.score("spare", prefixes)
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """As `OpeningScorer.score`."""
@@ -194,10 +219,14 @@ class Account:
         if not self.leads or self.leads[-1][0] != prefix:
             self.leads.append((prefix, self.spent))
 
-    def _pay(self, what: tuple[str, int], cost: Cost) -> None:
-        if what not in self._paid:
-            self._paid.add(what)
-            self.spent += cost
+    def pay(
+        self, what: str, prefix: str, tasks: Sequence[int], row: Sequence[tuple[object, Cost]]
+    ) -> None:
+        """Pay for what was not known before."""
+        for task, (_, cost) in zip(tasks, row, strict=True):
+            if (what, prefix, task) not in self._paid:
+                self._paid.add((what, prefix, task))
+                self.spent += cost
 
 
 class Margins:
@@ -210,8 +239,7 @@ class Margins:
         """As `MarginScorer.margins`."""
         rows = self._run.world.margins(prefixes, tasks)
         for prefix, row in zip(prefixes, rows, strict=True):
-            for task, (_, cost) in zip(tasks, row, strict=True):
-                self._run._pay((prefix, ~task), cost)
+            self._run.pay("margin", prefix, tasks, row)
         return [[margin for margin, _ in row] for row in rows]
 
 

@@ -25,7 +25,7 @@ def small(target, monkeypatch):
     sizes = {"BENIGN": 2, "TWINS": 1, "HARMFUL": 3, "VALIDATION": 2, "OPENING_TOKENS": 2}
     for name, size in sizes.items():
         monkeypatch.setattr(ground, name, size)
-    monkeypatch.setattr("foreword.models.shared_kv.LEAST_MASS", 0.0)  # random weights
+    monkeypatch.setattr("foreword.models.odds.LEAST_MASS", 0.0)  # random weights
     monkeypatch.setattr("foreword.search.ranking.decided", lambda score: True)  # say nothing
     learnt = Openings(refusal=((5,),), compliance=((6,),))
     monkeypatch.setattr(Openings, "learn", lambda *_, **__: learnt)

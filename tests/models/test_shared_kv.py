@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from foreword.core.errors import ModelError, UsageError
-from foreword.models import chat, shared_kv
+from foreword.models import chat, odds
 from foreword.models.openings import Openings
 from foreword.testing.models import tiny_model
 
@@ -30,7 +30,7 @@ ALL = pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma2"])
 @pytest.fixture(autouse=True)
 def every_margin(monkeypatch):
     """Random weights spread their mass over the whole vocabulary."""
-    monkeypatch.setattr(shared_kv, "LEAST_MASS", 0.0)
+    monkeypatch.setattr(odds, "LEAST_MASS", 0.0)
 
 
 @functools.cache
@@ -124,7 +124,7 @@ def test_a_reply_that_begins_otherwise_has_no_margin(monkeypatch):
     for k, n, ids in texts(model):
         mass[k, n] = np.exp(naive_log_mass(twin, ids, both))
     least = float(np.median(mass))
-    monkeypatch.setattr(shared_kv, "LEAST_MASS", least)
+    monkeypatch.setattr(odds, "LEAST_MASS", least)
     unknown = np.isnan(model.prefill(CHATS).margins(PREFIXES, OPENINGS))
     clear = np.abs(mass / least - 1) > 1e-4
     assert np.array_equal(unknown[clear], (mass < least)[clear])

@@ -38,7 +38,7 @@ def small(monkeypatch):
     for name, size in (("BENIGN", 3), ("TWINS", 2), ("HARMFUL", 4), ("VALIDATION", 3)):
         monkeypatch.setattr(ground, name, size)
     monkeypatch.setattr(ground, "OPENING_TOKENS", 3)
-    monkeypatch.setattr("foreword.models.shared_kv.LEAST_MASS", 0.0)  # random weights
+    monkeypatch.setattr("foreword.models.odds.LEAST_MASS", 0.0)  # random weights
     one = Openings(refusal=((5,),), compliance=((6,),))
     monkeypatch.setattr(Openings, "learn", lambda *_, **__: one)
 

@@ -50,9 +50,18 @@ def test_an_observation_is_a_tool_turn(tmp_path: Path):
     assert roles == ["user", "assistant", "tool", "assistant"]
 
 
+def test_a_turn_may_weigh_nothing(tmp_path: Path):
+    said = [{"role": "assistant", "content": text, "weight": n} for n, text in enumerate("ab")]
+    row = {"messages": [{"role": "user", "content": "Do", "weight": 1}, *said]}
+    (chat,) = load_files([write(tmp_path / "a.jsonl", row)])
+    assert [turn.get("weight") for turn in chat] == [None, 0, None]
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
+        ({"messages": [CHAT[1], {**CHAT[2], "weight": 0}]}, "no assistant turn to learn"),
+        ({"messages": [CHAT[1], {**CHAT[2], "weight": 0.5}]}, "weight 0.5 is neither 0 nor 1"),
         ('{"messages": [', "broken JSON"),
         ("[1]", "expected a JSON object, not list"),
         ({"text": "x"}, "no 'messages'"),

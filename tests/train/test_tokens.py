@@ -29,6 +29,14 @@ def test_loss_is_on_the_assistants_words_and_end_marks_only():
     assert all(a in (IGNORED, b) for a, b in zip(example.labels, example.ids, strict=True))
 
 
+def test_a_turn_of_weight_0_is_context_alone():
+    tokenizer = tiny_tokenizer()
+    slip = {"role": "assistant", "content": "tuoch a", "weight": 0}
+    (example,) = examples(tokenizer, [*CHAT[:2], slip, CHAT[3], *CHAT[2:]])
+    assert learnt(tokenizer, example) == "touch a<|im_end|>\nDone.<|im_end|>\n"
+    assert "tuoch a" in tokenizer.decode(example.ids)
+
+
 def test_the_ids_are_those_of_the_rendered_chat():
     tokenizer = tiny_tokenizer()
     (example,) = examples(tokenizer, CHAT)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["benign", "harmful", "twin"]
@@ -28,6 +28,7 @@ class Message(TypedDict):
 
     role: Role
     content: str
+    weight: NotRequired[int]  # in training data: 0 for an assistant turn that is only context
 
 
 Chat = Sequence[Message]

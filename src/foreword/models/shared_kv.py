@@ -11,7 +11,6 @@ sliding window; they are refused.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,16 +19,16 @@ import torch
 from numpy.typing import NDArray
 
 from foreword.core.errors import UsageError
-from foreword.core.types import Chat, Label, Reply
+from foreword.core.types import Chat, Reply
 from foreword.models import chat
 from foreword.models.attention import SlotCache, check_window
 from foreword.models.decoding import Decoder, Finish, Sampler, batches, left_pad, prefill
 from foreword.models.network import LOGIT_ROWS, Network
+from foreword.models.odds import Odds
 from foreword.models.openings import Openings
 from foreword.models.trie import Trie, extra_nodes, split
 
 CHUNK_ROWS = 64  # prompts of one pass
-LEAST_MASS = 0.1  # probability that a reply begins with a known opening; below it, nobody knows
 PASS_TOKENS = 2_048  # tree tokens of one pass, over all its prompts
 
 
@@ -89,7 +88,7 @@ class SharedKV:
         extra = extra_nodes([*openings.refusal, *openings.compliance])
 
         def score(chunk: Chunk, tree: Trie, group: list[int], ends: list[int]) -> None:
-            odds = _Odds(self.model, openings, tree, ends)
+            odds = Odds(self.model, openings, tree, ends)
             hidden = self._run(chunk, tree)
             out[np.ix_(group, chunk.rows)] = odds(hidden).T.cpu().numpy()
 
@@ -298,58 +297,3 @@ class SharedKV:
 
 
 _GREEDY = Sampler(0.0, 0, [], torch.device("cpu"))
-
-
-class _Odds:
-    """Turns the hidden states of one tree into log-odds; adds the nodes it needs to the tree.
-
-    All openings start at the same node, so the normaliser of their first token
-    cancels in the odds; their mass and the later tokens need the full softmax.
-    """
-
-    def __init__(self, model: Network, openings: Openings, tree: Trie, ends: list[int]) -> None:
-        self.model, self.ends = model, ends
-        self.sides = {Label.REFUSED: openings.refusal, Label.COMPLIED: openings.compliance}
-        every = [*openings.refusal, *openings.compliance]
-        self.firsts = sorted({ids[0] for ids in every})
-        self.laters = sorted({token for ids in every for token in ids[1:]})
-        cuts = sorted({ids[:cut] for ids in every for cut in range(1, len(ids))})
-        self.inner = {cut: [tree.add(cut, end) for end in ends] for cut in cuts}
-
-    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden states (rows, 1 + nodes, hidden) to log-odds (rows, candidates)."""
-        first = self.model.some_logits(hidden[:, self.ends], self.firsts)
-        later = {cut: self._log_probs(hidden[:, nodes]) for cut, nodes in self.inner.items()}
-        mass = {
-            label: torch.stack([self._log_mass(ids, first, later) for ids in side]).logsumexp(0)
-            for label, side in self.sides.items()
-        }
-        odds = mass[Label.REFUSED] - mass[Label.COMPLIED]
-        known = torch.stack([*mass.values()]).logsumexp(0) - self._log_total(hidden[:, self.ends])
-        return odds.masked_fill(known.exp() < LEAST_MASS, math.nan)
-
-    def _log_mass(
-        self,
-        ids: tuple[int, ...],
-        first: torch.Tensor,
-        later: dict[tuple[int, ...], torch.Tensor],
-    ) -> torch.Tensor:
-        total = first[..., self.firsts.index(ids[0])]
-        for cut in range(1, len(ids)):
-            total = total + later[ids[:cut]][..., self.laters.index(ids[cut])]
-        return total
-
-    def _log_total(self, hidden: torch.Tensor) -> torch.Tensor:
-        """The normaliser of the next token, (rows, candidates)."""
-        parts = torch.split(hidden.flatten(0, 1), LOGIT_ROWS)
-        total = torch.cat([self.model.logits(part).logsumexp(-1) for part in parts])
-        return total.view(*hidden.shape[:2])
-
-    def _log_probs(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of the later tokens, (rows, candidates, later tokens)."""
-        flat = hidden.flatten(0, 1)
-        parts = []
-        for part in torch.split(flat, LOGIT_ROWS):
-            logits = self.model.logits(part)
-            parts.append(logits[:, self.laters] - logits.logsumexp(-1, keepdim=True))
-        return torch.cat(parts).view(*hidden.shape[:2], -1)

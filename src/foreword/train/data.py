@@ -86,7 +86,9 @@ def _detect(where: str, row: dict[str, Any]) -> str:
 
 
 def _messages(row: dict[str, Any]) -> list[Message]:
-    return [_message(item["role"], item["content"]) for item in row["messages"]]
+    return [
+        _message(item["role"], item["content"], item.get("weight", 1)) for item in row["messages"]
+    ]
 
 
 def _sharegpt(row: dict[str, Any]) -> list[Message]:
@@ -111,16 +113,20 @@ _READERS: dict[str, Callable[[dict[str, Any]], list[Message]]] = {
 }
 
 
-def _message(role: Any, content: Any) -> Message:
+def _message(role: Any, content: Any, weight: Any = 1) -> Message:
     if role not in ROLES:
         raise ValueError(f"unknown role {role!r}")
     if not isinstance(content, str):
         raise ValueError(f"the content of a {role} turn is no text")
-    return {"role": cast("Role", role), "content": content}
+    if weight not in (0, 1):
+        raise ValueError(f"weight {weight!r} is neither 0 nor 1")
+    message: Message = {"role": cast("Role", role), "content": content}
+    return message if weight else {**message, "weight": 0}
 
 
 def _checked(chat: list[Message]) -> Chat:
-    if not any(message["role"] == "assistant" and message["content"] for message in chat):
+    learnt = (m for m in chat if m["role"] == "assistant" and m.get("weight", 1))
+    if not any(message["content"] for message in learnt):
         raise ValueError("no assistant turn to learn from")
     if chat[0]["role"] == "assistant":
         raise ValueError("it begins with an assistant turn")

@@ -3,7 +3,7 @@
 A chat is rendered up to each assistant turn and through it; the difference is
 what the model must learn to write, its end-of-turn mark included. This works for
 every template, with or without generation markers, and tokenises at the same
-seams as the engine does when it generates.
+seams as the engine does when it generates. A turn of weight 0 is only context.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def examples(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> Iterator[Example
         context = templates.prefix_ids(tokenizer, prompt[len(done) :])
         answer = templates.prefix_ids(tokenizer, whole[len(prompt) :])
         ids = [*ids, *context, *answer]
-        labels = [*labels, *[IGNORED] * len(context), *answer]
+        learnt = answer if message.get("weight", 1) else [IGNORED] * len(answer)
+        labels = [*labels, *[IGNORED] * len(context), *learnt]
         done = whole
     if ids:
         yield Example(ids, labels)
