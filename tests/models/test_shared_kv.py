@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from foreword.core.errors import ModelError, UsageError
-from foreword.models import chat, odds
+from foreword.models import chat, odds, shared_kv
 from foreword.models.openings import Openings
 from foreword.testing.models import tiny_model
 
