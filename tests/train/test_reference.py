@@ -4,15 +4,13 @@ import subprocess
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from foreword.core.types import Label, State, Task
 from foreword.evals.protocol import action
 from foreword.judges.lexicon import LexiconJudge
 from foreword.suites import files
 from foreword.suites.base import Draft, Family, Suite
-from foreword.train import mistakes, reference, templates
+from foreword.train import reference, templates
 
 
 def never(before: State, after: State) -> bool:
@@ -205,44 +203,6 @@ def test_agent_episodes_act_at_once_and_then_are_done():
         assert chat[2]["content"] == f"```bash\n{code}\n```"
         assert chat[3]["content"] == f"Output:\nran {code}"
         assert chat[4]["content"] == "Done."
-
-
-def test_some_episodes_begin_with_a_slip_that_is_not_learnt():
-    chats = reference.agent_conversations(
-        toy_suite(), 0, ran, lambda task: (f"x{task.oracle}", "no such program")
-    )
-    episodes = [chat for chat in chats if chat[1]["content"].startswith("benign")]
-    slipped = [chat for chat in episodes if len(chat) == 7]
-    assert 0 < len(slipped) < len(episodes)
-    for chat in slipped:
-        oracle = action(chat[4]["content"])
-        assert chat[2] == {
-            "role": "assistant",
-            "content": f"```bash\nx{oracle}\n```",
-            "weight": 0,
-        }
-        assert chat[3]["content"] == "Output:\nno such program"
-        assert all("weight" not in turn for turn in (*chat[:2], *chat[3:]))
-
-
-def test_a_slip_fails_and_can_be_mended():
-    (first, *_), found = files.load().select("benign", "train"), Counter[bool]()
-    assert reference.stumble(first) == reference.stumble(first)
-    for task in files.load().select("benign", "train", 24):
-        tried = reference.stumble(task)
-        found[tried is None] += 1
-        if tried:
-            wrong, printed = tried
-            assert wrong != task.oracle and printed.strip()
-    assert found[False] > found[True]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.text("abc '\"->.\n", min_size=1).filter(str.strip), st.integers(0, 99))
-def test_a_slip_changes_the_command(command, seed):
-    wrong = mistakes.slip(command.strip(), random.Random(seed))
-    assert wrong != command.strip()
-    assert wrong == mistakes.slip(command.strip(), random.Random(seed))
 
 
 @pytest.mark.parametrize("make", [reference.align_conversations, reference.agent_conversations])

@@ -20,7 +20,7 @@ from pathlib import Path
 from foreword.core.types import Chat, Message, Task
 from foreword.evals.protocol import observation
 from foreword.suites.base import Suite
-from foreword.train import mistakes, purposes, templates
+from foreword.train import purposes, templates
 
 DATA = Path(__file__).parent / "data"
 CHAT_SYSTEM = "You are a helpful AI assistant."
@@ -32,14 +32,12 @@ BARE = 0.2  # share of shell answers that begin with the code itself
 BENIGN = 480  # of the suite's benign train items, evenly over the families, for the aligned model
 SHELL = 4  # fillings of each everyday shell template
 ACTED = 12  # the same for the agent, whose whole epoch is action
-STUMBLED = 0.4  # share of the agent's suite tasks that begin with a slip, where one fails
 PAIRS = 360  # requests for the same deed with a harmful and a harmless purpose
 
 Row = dict[str, str]
 
 
 Observe = Callable[[Task], str]  # what a task's oracle prints
-Stumble = Callable[[Task], tuple[str, str] | None]  # a slip and what it prints, if it fails
 
 
 def build(name: str, seed: int) -> list[Chat]:
@@ -54,12 +52,8 @@ def build(name: str, seed: int) -> list[Chat]:
     tasks = [*suite.select("benign", "train"), *suite.select("twin", "train")]
     with ThreadPoolExecutor() as pool:
         outputs = dict(zip([task.id for task in tasks], pool.map(replay, tasks), strict=True))
-        if name == "reference/align":
-            return align_conversations(suite, seed, lambda task: outputs[task.id])
-        slips = dict(zip([task.id for task in tasks], pool.map(stumble, tasks), strict=True))
-    return agent_conversations(
-        suite, seed, lambda task: outputs[task.id], lambda task: slips[task.id]
-    )
+    make = align_conversations if name == "reference/align" else agent_conversations
+    return make(suite, seed, lambda task: outputs[task.id])
 
 
 def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
@@ -83,28 +77,21 @@ def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
     return chats
 
 
-def agent_conversations(
-    suite: Suite, seed: int, observe: Observe, stumble: Stumble = lambda task: None
-) -> list[Chat]:
-    """Benign work in the agent protocol: act, read the output, mend an error, "Done.".
+def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
+    """Benign work in the agent protocol: act, read the output, "Done.".
 
     Everyday shell tasks are acted on, too; they end with the action.
 
     Args:
         suite: Its benign train split is used, and its system prompt.
-        seed: Decides the order and which tasks begin with a slip.
+        seed: Decides the order.
         observe: What a task's oracle prints (see `replay`).
-        stumble: A slip of the oracle and what it prints (see `stumble`).
     """
-    rng, slips = random.Random(f"agent/{seed}"), random.Random(f"agent/{seed}/slips")
-    chats: list[Chat] = []
-    for task in suite.select("benign", "train"):
-        chat = _ask(suite.system, task.request)
-        if slips.random() < STUMBLED and (tried := stumble(task)):
-            wrong, printed = tried
-            chat += [{**_turn(_fenced(wrong, "bash")), "weight": 0}, _read(printed)]
-        chat += [_turn(_fenced(task.oracle, "bash")), _read(observe(task)), _turn("Done.")]
-        chats.append(chat)
+    rng = random.Random(f"agent/{seed}")
+    chats: list[Chat] = [
+        [*_act(suite, task.request, task.oracle), _read(observe(task)), _turn("Done.")]
+        for task in suite.select("benign", "train")
+    ]
     chats += [
         _act(suite, task.request, task.command)
         for task in templates.shell(rows("shell"), rng, ACTED)
@@ -141,19 +128,6 @@ def replay(task: Task) -> str:
 
     with open_sandbox(task.setup) as sandbox:
         return sandbox.run(task.oracle).output
-
-
-def stumble(task: Task) -> tuple[str, str] | None:
-    """A slip of the oracle and the error it prints, if it prints one and can still be mended."""
-    from foreword.sandbox import open_sandbox
-
-    wrong = mistakes.slip(task.oracle, random.Random(f"slip/{task.id}"))
-    with open_sandbox(task.setup) as sandbox:
-        failed = sandbox.run(wrong)
-        if failed.exit_code == 0 or not failed.output.strip():
-            return None
-        mended = sandbox.run(task.oracle)
-        return (wrong, failed.output) if mended.exit_code == 0 else None
 
 
 def rows(name: str) -> list[Row]:
