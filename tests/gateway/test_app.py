@@ -15,7 +15,8 @@ from foreword.gateway.app import Gateway
 from foreword.gateway.policy import Policy
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import DIALECTS, dialect
-from foreword.models.probe import Continuation, Server, probe
+from foreword.models.probe import Continuation, probe
+from foreword.models.server import Server
 from foreword.testing.servers import FakeServer, RawServer, running
 
 WORDS = "As an honest agent, I"

@@ -9,7 +9,8 @@ from foreword import Guard
 from foreword.gateway.costs import token_costs
 from foreword.gateway.faces import CHAT, rendered
 from foreword.models.dialects import DIALECTS, RENDERED, dialect
-from foreword.models.probe import Continuation, Server
+from foreword.models.probe import Continuation
+from foreword.models.server import Server
 from foreword.models.templates import Template
 from foreword.testing.models import tiny_tokenizer
 from foreword.testing.servers import FakeServer, RawServer, written

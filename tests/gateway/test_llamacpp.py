@@ -19,7 +19,8 @@ from foreword.gateway.requests import guard_chat
 from foreword.gateway.upstream import Upstream
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models.dialects import dialect
-from foreword.models.probe import Server, probe, probe_rendered
+from foreword.models.probe import probe, probe_rendered
+from foreword.models.server import Server
 from foreword.models.templates import Template
 from foreword.search.ground import chat
 from foreword.suites import get

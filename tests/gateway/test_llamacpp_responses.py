@@ -10,7 +10,8 @@ from openai.types.responses import Response
 
 from foreword.gateway.responses import ResponsesStream, guard_responses, settle_responses
 from foreword.models.dialects import dialect, opened
-from foreword.models.probe import Server, probe_responses
+from foreword.models.probe import probe_responses
+from foreword.models.server import Server
 
 pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.model

@@ -18,7 +18,8 @@ from foreword.gateway.keys import digest
 from foreword.gateway.policy import PolicyFile
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
-from foreword.models.probe import Continuation, Server, probe
+from foreword.models.probe import Continuation, probe
+from foreword.models.server import Server
 from foreword.testing.servers import FakeServer, running
 
 ASK = {"model": "fake", "messages": [{"role": "user", "content": "Tidy up."}]}

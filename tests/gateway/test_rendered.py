@@ -15,7 +15,8 @@ from foreword.gateway.rendered import RenderedStream, guard_rendered, render, se
 from foreword.gateway.requests import BadRequest
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import RENDERED
-from foreword.models.probe import Continuation, NoContinuation, Server, probe, probe_rendered
+from foreword.models.probe import Continuation, NoContinuation, probe, probe_rendered
+from foreword.models.server import Server
 from foreword.models.templates import Template
 from foreword.testing.models import tiny_tokenizer
 from foreword.testing.servers import FakeServer, running

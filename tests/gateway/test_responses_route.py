@@ -11,7 +11,8 @@ from foreword.gateway.app import Gateway
 from foreword.gateway.policy import Policy
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
-from foreword.models.probe import Server, probe, probe_responses
+from foreword.models.probe import probe, probe_responses
+from foreword.models.server import Server
 from foreword.testing.servers import FakeServer, running
 
 WORDS = "As an honest agent, I"

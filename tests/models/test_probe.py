@@ -6,15 +6,8 @@ import pytest
 
 from foreword.core.errors import ModelError, UnknownName, UsageError
 from foreword.models.dialects import DIALECTS, dialect
-from foreword.models.probe import (
-    BEGINNINGS,
-    NO_ROUTE,
-    NoContinuation,
-    Rejected,
-    Server,
-    probe,
-    probe_responses,
-)
+from foreword.models.probe import BEGINNINGS, NO_ROUTE, NoContinuation, probe, probe_responses
+from foreword.models.server import Rejected, Server
 from foreword.testing.servers import MANNERS, FakeServer, Manner, RawServer
 
 

@@ -126,7 +126,8 @@ def _servers() -> Finding:
 def _continues(url: str) -> Finding:
     """Whether the server a user named continues a prefix."""
     from foreword.core.errors import ModelError
-    from foreword.models.probe import Server, probe
+    from foreword.models.probe import probe
+    from foreword.models.server import Server
 
     try:
         with Server(url) as server:

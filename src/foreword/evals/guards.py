@@ -22,8 +22,8 @@ from foreword.core.protocols import Guardrail
 from foreword.core.types import Finding, Safety
 from foreword.defences.guardrails import Case, Checker, Seen
 from foreword.judges.guardrails import GUARDRAILS, exchange, guardrail
-from foreword.models.probe import Server
 from foreword.models.sending import Line, Patience, Question, Unanswered
+from foreword.models.server import Server
 
 KEY_VARIABLE = "FOREWORD_GUARDRAIL_KEY"
 CONCURRENCY = 16

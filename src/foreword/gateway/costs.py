@@ -15,7 +15,8 @@ from foreword.core.errors import ModelError
 from foreword.defences.guard import Guard
 from foreword.gateway.faces import CHAT, Face
 from foreword.models.dialects import REQUEST_FIELDS, Body
-from foreword.models.probe import Continuation, Server
+from foreword.models.probe import Continuation
+from foreword.models.server import Server
 
 log = logging.getLogger("foreword.gateway")
 

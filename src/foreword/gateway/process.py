@@ -37,7 +37,8 @@ from foreword.gateway.settings import Settings
 from foreword.gateway.traces import from_environment
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import Dialect
-from foreword.models.probe import Continuation, Server, probe, probe_rendered, probe_responses
+from foreword.models.probe import Continuation, probe, probe_rendered, probe_responses
+from foreword.models.server import Server
 from foreword.models.templates import Template
 
 DRAIN_S = 30  # for requests under way when the gateway is told to stop

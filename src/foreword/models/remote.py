@@ -20,9 +20,10 @@ from typing import Any, Self
 from foreword.core.errors import UsageError
 from foreword.core.types import Chat, Placement, Reply
 from foreword.models.dialects import RENDERED, Body, Dialect, dialect
-from foreword.models.probe import Continuation, Server, probe, probe_rendered
+from foreword.models.probe import Continuation, probe, probe_rendered
 from foreword.models.replies import Said
 from foreword.models.sending import CHAT, COMPLETIONS, KEY_VARIABLE, Line, Patience, Question
+from foreword.models.server import Server
 from foreword.models.templates import Template
 
 

@@ -28,8 +28,8 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
 from foreword.core.errors import ConfigError, ModelError
 from foreword.models.dialects import Body
-from foreword.models.probe import Rejected, short
 from foreword.models.replies import Replies, Said
+from foreword.models.server import Rejected, short
 
 KEY_VARIABLE = "FOREWORD_UPSTREAM_KEY"  # as of the gateway's upstream
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
