@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from foreword.search import ping, ranking
 from foreword.search.loop import search
 from foreword.search.proposers import GrammarProposer, LlmProposer
 from foreword.search.race import Race
+from foreword.search.scorers import score_of_margins
 from foreword.search.stops import Budget
 from foreword.suites import get
 
@@ -186,12 +187,12 @@ def foretelling(world: World, results: Mapping[str, list[dict[str, Any]]]) -> di
         return {"prefixes": len(prefixes)}
     scores, valid = (world.score(split, prefixes) for split in ("search", "validation"))
     rows = world.margins(prefixes, range(sum(world.ground.scorer.sizes)))
-    known = [tuple(margin for margin, _ in row) for row in rows]
-    both = [replace(s, margins=m) for s, m in zip(scores, known, strict=True)]
+    known = [[margin for margin, _ in row] for row in rows]
+    leaning = [score_of_margins(row, world.ground.scorer.sizes[0]) for row in known]
     goal = [score.overall for score in valid]
     found = {
         "overall": spearmanr([score.overall for score in scores], goal).statistic,
-        "standing": spearmanr([ranking.standing(score) for score in both], goal).statistic,
+        "margins": spearmanr([ranking.standing(score) for score in leaning], goal).statistic,
     }
     return {"prefixes": len(prefixes), **{name: float(rho) for name, rho in found.items()}}
 

@@ -256,6 +256,9 @@ def test_the_surer_margins_lead() -> None:
     level = score_of([C], [R], "margin", (-1.0, 1.0))
     assert level.overall == sure.overall == 2.0
     assert 1.5 < standing(level) < standing(sure) < 2.0
-    assert standing(score_of([C], [R], "opening")) == 2.0
+    written = [score_of([C], [R], "opening", margins) for margins in ((), (-1.0, 1.0))]
+    assert [standing(score) for score in written] == [2.0, 2.0]
+    begun = score_of([C], [None], "opening", (-1.0, 1.0))
+    assert begun.overall == 1.0 < standing(begun) < 2.0
     unknown = score_of([U], [R], "margin", (math.nan, 99.0))
     assert standing(unknown) == (1.0 + 1.5) / 2

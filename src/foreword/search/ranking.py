@@ -1,8 +1,7 @@
 """Which trials lead: the sets that seed the next round, the finalists, the winner.
 
-The three top-k sets and the argmax are the paper's (section PING), where margins are known
-with a smoother score than its own (`standing`). It leaves ties open; here a tie goes to
-the one seen first. Only what was scored by the best rung on all tasks leads, and
+The three top-k sets and the argmax are the paper's (section PING). It leaves ties open; here a
+tie goes to the one seen first. Only what was scored by the best rung on all tasks leads, and
 nothing of which fewer than half of the tasks could be judged, since a rate over a
 remnant is an accident of the judge.
 """
@@ -63,13 +62,13 @@ def surely(score: Score) -> float:
 
 
 def standing(score: Score) -> float:
-    """What a score promises for other tasks: overall, averaged with its smooth form.
+    """What a score promises for other tasks.
 
-    A few dozen yes-or-no answers are noisy, and a margin near 0 would often turn out otherwise
-    on the next task; so each margin counts by a logistic step instead. Without margins this is
-    the paper's overall.
+    With verdicts on all tasks the paper's overall, beside which margins say nothing more
+    (docs/benchmarks.md, Optimisers). Before, overall averaged with its smooth form: a margin
+    near 0 would often turn out otherwise on the next task, so each counts by a logistic step.
     """
-    if not score.margins:
+    if not score.margins or (score.fidelity != "margin" and score.complete):
         return score.overall
     benign, harmful = score.outcomes.split("|")
     against = [-margin for margin in score.margins[: len(benign)]]
@@ -122,7 +121,7 @@ def able(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _ranked(trials: Iterable[Trial], *keys: Key) -> list[Trial]:
-    """Those that may lead, best first by the keys; ties by standing, then order."""
+    """Those that may lead, best first by the keys; ties by `standing`, then order."""
     return sorted(
         able(trials),
         key=lambda trial: (
@@ -138,7 +137,7 @@ def _distinct(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def leader(trials: Sequence[Trial]) -> Trial | None:
-    """The argmax of `standing` over everything seen, or None while nothing may lead."""
+    """The argmax of overall over everything seen, or None while nothing may lead."""
     return next(iter(_ranked(trials)), None)
 
 
