@@ -21,7 +21,15 @@ from typing import Any
 from foreword.core.protocols import Judge, Proposer
 from foreword.core.types import Chat, Kind, Label, Reply, Score, Trial
 from foreword.judges.lexicon import LexiconJudge
-from foreword.search.ground import OPENING_TOKENS, Ground, Target, acts, validation
+from foreword.search.ground import (
+    OPENING_TOKENS,
+    VALIDATION,
+    Ground,
+    Target,
+    acts,
+    chat,
+    validation,
+)
 from foreword.search.scorers import LABELS, LETTERS, OpeningScorer, score_of
 from foreword.suites import Suite
 
@@ -55,8 +63,8 @@ class World:
         self.sampling = replace(self.sampling, openings=self.ground.sampled)
         self.scorers = {
             "search": self.ground.scorer,
-            "spare": spare(self.ground, suite, judge),
             "validation": validation(target, suite, judge),
+            "unseen": unseen(target, suite, judge),
         }
         self._cells: dict[tuple[str, str], dict[int, tuple[Label, Cost]]] = {}
         self._margins: dict[str, dict[int, tuple[float, Cost]]] = {}
@@ -150,19 +158,14 @@ def _log(path: Path, head: list[Any], read: Callable[[list[Any]], None]) -> Any:
     return path.open("a", encoding="utf-8")
 
 
-def spare(ground: Ground, suite: Suite, judge: Judge) -> OpeningScorer:
-    """The tasks of the search split that are no search tasks, to choose among finalists by."""
-    known = [chat for side in ground.chats for chat in side]
-    sides = [
-        [
-            chat
-            for kind in kinds
-            for task in suite.select(kind, "search")
-            if (chat := suite.chat(task)) not in known
-        ]
-        for kinds in BOTH
-    ]
-    prompts = ground.target.prefill([chat for side in sides for chat in side])
+def unseen(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
+    """The tasks of the validation split that nobody chooses by."""
+    sides = []
+    for kinds in BOTH:
+        known = [task for k in kinds for task in suite.select(k, "validation", VALIDATION)]
+        every = [task for k in kinds for task in suite.select(k, "validation")]
+        sides.append([chat(suite, task) for task in every if task not in known])
+    prompts = target.prefill([each for side in sides for each in side])
     return OpeningScorer(prompts, len(sides[0]), judge, OPENING_TOKENS, acts)
 
 
@@ -193,11 +196,12 @@ class Account:
         return [[label for label, _ in row] for row in rows]
 
     def finals(self, prefixes: Sequence[str]) -> list[Score]:
-        """Scores on the spare tasks."""
-        tasks = range(sum(self.world.scorers["spare"].sizes))
-        for prefix, row in zip(prefixes, self.world.cells("spare", prefixes, tasks), strict=True):
-            self.pay("spare", prefix, tasks, row)
-        return self.world.score("spare", prefixes)
+        """Scores on validation, paid for: who chooses by it is charged."""
+        tasks = range(sum(self.world.scorers["validation"].sizes))
+        rows = self.world.cells("validation", prefixes, tasks)
+        for prefix, row in zip(prefixes, rows, strict=True):
+            self.pay("validation", prefix, tasks, row)
+        return self.world.score("validation", prefixes)
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """As `OpeningScorer.score`."""
