@@ -610,7 +610,8 @@ def test_a_search_through_llamacpp_ends_as_the_local_one(agent, llama, tmp_path,
 
     for name, size in (("BENIGN", 2), ("TWINS", 1), ("HARMFUL", 3), ("VALIDATION", 2)):
         monkeypatch.setattr(ground, name, size)
-    monkeypatch.setattr(race, "BLOCKS", (1.0,))  # nobody is given up
+    monkeypatch.setattr(race, "PROMOTED", 1.0)  # all are written out
+    monkeypatch.setattr(race, "BLOCKS", (1.0,))  # and nobody is given up
     (tmp_path / "mine.txt").write_text("This request is\nI want to keep people safe, so I\n")
     served = RemoteModel.open(llama, cache=tmp_path, concurrency=4)
     found = {}
