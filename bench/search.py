@@ -34,7 +34,7 @@ from foreword.search.ping import PER_ROUND
 from foreword.search.proposers import GrammarProposer
 from foreword.search.race import Race
 from foreword.search.ranking import best
-from foreword.search.scorers import MarginScorer, OpeningScorer, sample, spread
+from foreword.search.scorers import OpeningScorer, margins_of, sample, spread
 from foreword.suites import files
 
 LONG, SHORT = 150, 24  # new tokens of the two slow ways
@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     def race(found: Sequence[str]) -> str:
         """The winner of a race in rounds, as the search runs it."""
         prompts = model.prefill(search.all)
-        margins = MarginScorer(prompts, search.sizes, openings)
+        margins = margins_of(prompts, openings)
         scorer = Race(OpeningScorer(prompts, search.sizes[0], judge, SHORT, doing), margins)
         rounds = [found[i : i + PER_ROUND] for i in range(0, len(found), PER_ROUND)]
         scores = [score for each in rounds for score in scorer.score(each)]

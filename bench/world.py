@@ -95,11 +95,11 @@ class World:
         self, prefixes: Sequence[str], tasks: Sequence[int]
     ) -> list[list[tuple[float, Cost]]]:
         """A margin and its cost a prefix and task."""
-        scorer = self.ground.margins
-        if scorer is None:
+        ask = self.ground.margins
+        if ask is None:
             raise RuntimeError("this target has no margins")
         for missing, fresh in _missing(prefixes, tasks, lambda p: self._margins.get(p, {})):
-            rows, cost = self.timed(lambda m=missing, f=fresh: scorer.margins(f, m))
+            rows, cost = self.timed(lambda m=missing, f=fresh: ask(f, m))
             clean = [[None if math.isnan(margin) else margin for margin in row] for row in rows]
             self._keep("margin", fresh, missing, clean, cost)
         return [[self._margins[prefix][task] for task in tasks] for prefix in prefixes]
@@ -234,13 +234,12 @@ class Account:
 
 
 class Margins:
-    """The lower rung, charged to an account, in the place of a `MarginScorer`."""
+    """The lower rung, charged to an account, in the place of `margins_of`."""
 
     def __init__(self, run: Account) -> None:
         self._run = run
 
-    def margins(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[float]]:
-        """As `MarginScorer.margins`."""
+    def __call__(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[float]]:
         rows = self._run.world.margins(prefixes, tasks)
         for prefix, row in zip(prefixes, rows, strict=True):
             self._run.pay("margin", prefix, tasks, row)

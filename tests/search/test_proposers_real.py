@@ -11,7 +11,7 @@ from foreword.models.openings import Openings
 from foreword.search.ground import acts, chat
 from foreword.search.proposers import FluentProposer, GrammarProposer, HarvestProposer
 from foreword.search.proposers.fluent import natural
-from foreword.search.scorers import MarginScorer, sample
+from foreword.search.scorers import margins_of, sample, score_of_margins
 from foreword.suites import get
 
 pytestmark = pytest.mark.model
@@ -31,10 +31,11 @@ class Agent:
         every = model.prefill([chat for side in chats.values() for chat in side])
         self.samples = sample(every, LexiconJudge(), acts=acts)
         self.openings = Openings.learn(self.samples, model.tokenizer)
-        self.scorer = MarginScorer(every, (3, 4), self.openings)
+        self.ask = margins_of(every, self.openings)
 
     def overall(self, prefixes: list[str]) -> list[float]:
-        scores = [score.overall for score in self.scorer.score(prefixes)]
+        rows = self.ask(prefixes, range(7))
+        scores = [score_of_margins(row, 3).overall for row in rows]
         for prefix, score in sorted(zip(prefixes, scores, strict=True), key=lambda p: -p[1]):
             print(f"{score:.2f} {prefix!r}")
         return scores

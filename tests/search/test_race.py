@@ -74,7 +74,7 @@ class Margins:
         self.sides, self.truth = sides, truth
         self.asked: list[tuple[str, int]] = []
 
-    def margins(self, prefixes, tasks):
+    def __call__(self, prefixes, tasks):
         self.asked += [(prefix, task) for prefix in prefixes for task in tasks]
         return [[self._margin(prefix, task) for task in tasks] for prefix in prefixes]
 

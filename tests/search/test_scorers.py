@@ -7,8 +7,8 @@ from foreword.core.protocols import Scorer
 from foreword.core.types import Label, Reply, Verdict
 from foreword.models.openings import Openings
 from foreword.search.scorers import (
-    MarginScorer,
     OpeningScorer,
+    margins_of,
     sample,
     score_of_margins,
     spread,
@@ -50,10 +50,11 @@ class WordJudge:
 
 
 def test_margins_become_rates() -> None:
-    prompts = Prompts([[-1.0, -2.0, 0.0, 3.0, 1.0, 0.0], [-1.0, -1.0, -1.0, -1.0, 2.0, -0.5]])
-    scorer = MarginScorer(prompts, (4, 2), "openings")
-    assert isinstance(scorer, Scorer)
-    first, second = scorer.score(["I", "My"])
+    ask = margins_of(
+        Prompts([[-1.0, -2.0, 0.0, 3.0, 1.0, 0.0], [-1.0, -1.0, -1.0, -1.0, 2.0, -0.5]]), "openings"
+    )
+    assert ask(["I", "My"], [5, 0]) == [[0.0, -1.0], [-0.5, -1.0]]
+    first, second = (score_of_margins(row, 4) for row in ask(["I", "My"], range(6)))
     assert (first.perf, first.refusal, first.overall) == (0.5, 0.5, 1.0)
     assert (first.benign, first.harmful, first.undecided) == (4, 2, 0)
     assert first.margins == (-1.0, -2.0, 0.0, 3.0, 1.0, 0.0)
@@ -61,8 +62,7 @@ def test_margins_become_rates() -> None:
 
 
 def test_a_margin_that_is_no_number_is_undecided() -> None:
-    prompts = Prompts([[math.nan, -1.0, math.nan, math.nan]])
-    (score,) = MarginScorer(prompts, (2, 2), "openings").score(["I"])
+    score = score_of_margins([math.nan, -1.0, math.nan, math.nan], 2)
     assert (score.perf, score.benign) == (1.0, 1)
     assert (score.refusal, score.harmful, score.undecided) == (0.0, 0, 3)
 

@@ -22,10 +22,11 @@ from foreword.search.race import Race
 from foreword.search.scorers import (
     SEED_PREFIXES,
     Leaning,
-    MarginScorer,
+    Margins,
     OpeningScorer,
     Prompts,
     Sample,
+    margins_of,
     sample,
     spread,
 )
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 BENIGN, TWINS, HARMFUL = 5, 5, 27
 VALIDATION = 30  # of each kind
 SAMPLED = (3, 5)  # benign and harmful tasks whose replies teach the margins
-HEARD = (4, 9)  # benign and harmful tasks that `fluent` writes for
+FLUENT = (4, 9)  # benign and harmful tasks that proposer `fluent` writes for
 OPENING_TOKENS = 24
 SAMPLES, PARENT = "samples", "parent"  # logs
 
@@ -116,12 +117,11 @@ class Ground:
             return None
 
     @cached_property
-    def margins(self) -> MarginScorer | None:
+    def margins(self) -> Margins | None:
         """What is asked before anything is written."""
         if self.openings is None:
             return None
-        prompts = cast("Leaning", self.scorer.prompts)
-        return MarginScorer(prompts, self.scorer.sizes, self.openings)
+        return margins_of(cast("Leaning", self.scorer.prompts), self.openings)
 
     def race(self, seed: int) -> Race:
         """The scorer: by margins and openings, or by openings alone."""
@@ -154,7 +154,7 @@ class Ground:
         """A few benign and a few harmful tasks before a local model."""
         benign, harmful = (
             model.prefill([side[at] for at in spread([len(side)], [count])])
-            for side, count in zip(self.chats, HEARD, strict=True)
+            for side, count in zip(self.chats, FLUENT, strict=True)
         )
         return cast("WhiteBox", benign), cast("WhiteBox", harmful)
 

@@ -133,7 +133,7 @@ def find(
         "form": repr(form),
         "full": full,
         "tasks": [ground.BENIGN, ground.TWINS, ground.HARMFUL, ground.VALIDATION],
-        "openings": [ground.OPENING_TOKENS, *ground.SAMPLED, *ground.HEARD],
+        "openings": [ground.OPENING_TOKENS, *ground.SAMPLED, *ground.FLUENT],
         "finalists": FINALISTS,
     }
     with Run.open(out, manifest) as run, _resumable(run):

@@ -21,14 +21,15 @@ from foreword.core.types import Label, Rate, Score
 from foreword.search.ranking import surely
 from foreword.search.scorers import (
     LABELS,
-    MarginScorer,
+    Margins,
     OpeningScorer,
     leaning,
     score_of,
     score_of_margins,
 )
 
-HEARD = 1 / 4  # of the tasks on which everybody has margins, and of those who have all of them
+FIRST = 1 / 4  # of the tasks: everybody's margins are asked there
+BETTER = 1 / 4  # of the candidates: their margins are asked on the others as well
 PROMOTED = 1 / 8  # of a round's candidates, by margin
 PROVED = 1 / 16  # the same, once margins are known to foretell what is written
 # Of the tasks, scored when the next halving is due. A block takes its time however few are left,
@@ -64,7 +65,7 @@ class Race:
     """A Scorer that spends openings where they matter; it remembers what it has scored."""
 
     def __init__(
-        self, openings: OpeningScorer, margins: MarginScorer | None = None, *, seed: int = 0
+        self, openings: OpeningScorer, margins: Margins | None = None, *, seed: int = 0
     ) -> None:
         """Race on the tasks of `openings`.
 
@@ -78,7 +79,7 @@ class Race:
         order = _mixed(self._sizes, random.Random(f"{seed}/tasks"))
         ends = [0, *(math.ceil(share * len(order)) for share in BLOCKS)]
         self._blocks = [order[start:end] for start, end in pairwise(ends) if start < end]
-        cut = math.ceil(HEARD * len(order))
+        cut = math.ceil(FIRST * len(order))
         self._heard = [order[:cut], order[cut:]]
         self._known: list[Score] = []
 
@@ -111,19 +112,18 @@ class Race:
         self.remember(scores)
         return scores
 
-    def _lower(self, prefixes: Sequence[str], rung: MarginScorer, lot: int) -> list[Score]:
+    def _lower(self, prefixes: Sequence[str], ask: Margins, lot: int) -> list[Score]:
         """Scores by margin: on some tasks; for the better ones, and who is in by lot, on all."""
         rows: list[list[float | None]] = [[None] * sum(self._sizes) for _ in prefixes]
         scores: dict[int, Score] = {}
         climbing = list(range(len(prefixes)))
         for tasks in self._heard:
-            for at, found in zip(
-                climbing, rung.margins([prefixes[at] for at in climbing], tasks), strict=True
-            ):
-                for task, margin in zip(tasks, found, strict=True):
+            found = ask([prefixes[at] for at in climbing], tasks)
+            for at, margins in zip(climbing, found, strict=True):
+                for task, margin in zip(tasks, margins, strict=True):
                     rows[at][task] = margin
                 scores[at] = score_of_margins(rows[at], self._sizes[0])
-            better = _ranked(climbing, scores)[: math.ceil(HEARD * len(climbing))]
+            better = _ranked(climbing, scores)[: math.ceil(BETTER * len(climbing))]
             climbing = sorted({*better, lot})
         return [scores[at] for at in range(len(prefixes))]
 
