@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-Curve = Sequence[tuple[float, float]]  # (openings, value), a step at each point
+Curve = Sequence[tuple[float, float]]  # (spent, value), a step at each point
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 440, 56, 104, 20, 52
 POINTS = 240
@@ -19,8 +19,8 @@ def at(curve: Curve, x: float) -> float | None:
     return next((value for start, value in reversed(curve) if start <= x), None)
 
 
-def draw(methods: Mapping[str, Sequence[Curve]], budget: float) -> str:
-    """The curves of every method over a logarithmic axis of openings."""
+def draw(methods: Mapping[str, Sequence[Curve]], budget: float, unit: str) -> str:
+    """The curves of every method over a logarithmic axis of what was spent."""
     points = [point for curves in methods.values() for curve in curves for point in curve]
     first, low = min(p[0] for p in points), min(p[1] for p in points)
     low = math.floor(low * 5) / 5
@@ -75,7 +75,7 @@ def draw(methods: Mapping[str, Sequence[Curve]], budget: float) -> str:
         lines.append(text(WIDTH - RIGHT + 8, free + 4, name, style))
     parts += [*bands, *lines]
     middle_x = (LEFT + WIDTH - RIGHT) / 2
-    caption = "scored openings (logarithmic); median and range over seeds"
+    caption = f"{unit} (logarithmic); median and range over seeds"
     parts.append(text(middle_x, HEIGHT - 12, caption, 'text-anchor="middle"'))
     caption = "perf + refusal of the best so far, on validation"
     turned = f'text-anchor="middle" transform="rotate(-90 16 {HEIGHT / 2:.0f})"'

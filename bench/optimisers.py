@@ -1,8 +1,9 @@
 """Which optimiser finds the best response prefix for how many scored openings?
 
 The same target, tasks, judge and validation split, and equal budgets: the paper's loop has its
-own 3700 openings and is compared with the others where they end; an opening is one prefix on
-one task, written and judged. `paper`: the paper's loop with the offline proposer; `halving`:
+own 3700 openings and is compared with the others where they end, and all once more after equal
+seconds, those of the method that was done first; an opening is one prefix on one task, written
+and judged. `paper`: the paper's loop with the offline proposer; `halving`:
 successive halving of grammar draws; `ours`: `foreword search`, finalists included; `gepa` and
 `capo`: other people's (pip install gepa promptolution; left out where missing); `random`:
 grammar draws; with --llm also `paper-llm` and `gepa-llm`.
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from curves import draw
+from curves import at, draw
 from world import Account, Charged, Margins, Toy, World
 
 from foreword.core.protocols import Proposer, Scorer
@@ -43,11 +44,12 @@ from foreword.search.proposers import GrammarProposer, LlmProposer
 from foreword.search.race import Race
 from foreword.search.scorers import score_of_margins
 from foreword.search.stops import Budget
-from foreword.suites import get
+from foreword.suites import Suite, get
 
 PAPERS_ROUND = 5  # candidates
 ROUND = 60  # openings that a round of ours takes at most: a budget ends after one
 GOOD = 1.65  # on the search tasks: prefixes that are hard to tell apart
+BEST = ranking.Goal(max_orr=1.0)  # as everybody: the overall score, whatever it refuses
 PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on the search tasks
 
 
@@ -94,10 +96,10 @@ def ours(run: Account) -> None:
     writers = list(map(ground.proposer, ping.STANDARD))
     kept = ROUND + ping.FINALISTS * sum(run.world.scorers["validation"].sizes)
     whole = looped(run, writers, race, ping.PER_ROUND, kept)
-    last = ranking.finalists(whole, ping.FINALISTS)
+    last = ranking.finalists(whole, ping.FINALISTS, BEST)
     scores = run.finals([trial.prefix for trial in last])
     found = [ranking.Finalist(trial, score) for trial, score in zip(last, scores, strict=True)]
-    run.lead(ranking.choose(found).trial.prefix)
+    run.lead(ranking.choose(found, BEST).trial.prefix)
 
 
 def methods(llm: str | None) -> dict[str, Callable[[Account], object]]:
@@ -159,6 +161,7 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
             run["openings_to_reach_paper"] = reached(run, level)
             median = statistics.median(levels) if levels else math.inf
             run["openings_to_reach_papers_median"] = reached(run, median)
+    seconds = equal_seconds(results)
     summary = {}
     for name, runs in results.items():
         needed = [run["openings_to_reach_paper"] or math.inf for run in runs]
@@ -172,6 +175,8 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
             "openings_to_reach_paper": openings,
             "share_of_papers_budget": openings and openings / PAPERS_BUDGET,
             "final": _middle([run["final"]["at_equal_budget"] for run in runs]),
+            "equal_seconds": seconds,
+            "after_equal_seconds": _middle([after(run, seconds) for run in runs]),
             "unseen": _middle(finals[name]),
             "rival": rival,
             "difference": paired([a - b for a, b in pairs]),
@@ -179,6 +184,20 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
             "tokens": statistics.median(run["spent"]["tokens"] for run in runs),
         }
     return summary
+
+
+def equal_seconds(results: Mapping[str, list[dict[str, Any]]]) -> float:
+    """What every method had in the median, the paper's larger budget left out."""
+    others = [runs for name, runs in results.items() if not name.startswith("paper")]
+    return min(
+        statistics.median(run["spent"]["seconds"] for run in runs)
+        for runs in others or results.values()
+    )
+
+
+def after(found: Mapping[str, Any], seconds: float) -> float:
+    """The validation score of whoever led then; 0 where nobody did."""
+    return at([(p["seconds"], p["validation"]) for p in found["curve"]], seconds) or 0.0
 
 
 def _middle(values: Sequence[float]) -> list[float]:
@@ -221,11 +240,12 @@ def paired(differences: Sequence[float]) -> list[float | None]:
 
 def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     """For people, in Markdown."""
+    seconds = next(iter(summary.values()))["equal_seconds"]
     lines = [
         "| method | seeds | openings to the paper's final | of its budget | validation [range] "
-        "| unseen tasks [range] | less the best other there (95 %, t over seeds) | seconds "
-        "| M tokens |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| after {seconds:.0f} s [range] | unseen tasks [range] "
+        "| less the best other there (95 %, t over seeds) | seconds | M tokens |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in summary.items():
         openings, share = row["openings_to_reach_paper"], row["share_of_papers_budget"]
@@ -235,6 +255,7 @@ def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(
             f"| {name} | {row['seeds']} | {openings or 'never'} | {f'{share:.1%}' if share else ''}"
             + " | {:.2f} [{:.2f}, {:.2f}] ".format(*row["final"])
+            + "| {:.2f} [{:.2f}, {:.2f}] ".format(*row["after_equal_seconds"])
             + "| {:.2f} [{:.2f}, {:.2f}]".format(*row["unseen"])
             + f" | {difference} "
             + f"| {row['seconds']:.0f} | {row['tokens'] / 1e6:.2f} |"
@@ -242,13 +263,27 @@ def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def wall_clock(model: Any, chats: Sequence[Chat], batches: int) -> dict[str, Any]:
+def pictures(
+    path: Path, results: Mapping[str, list[dict[str, Any]]], budget: int, late: float
+) -> None:
+    """Draw all curves over openings, and over seconds beside it."""
+    beside = path.with_stem(path.stem + "_seconds")
+    axes = ((path, "openings", budget, "scored openings"), (beside, "seconds", late, "seconds"))
+    for file, key, end, unit in axes:
+        curves = {
+            name: [[(p[key], p["validation"]) for p in run["curve"]] for run in runs]
+            for name, runs in results.items()
+        }
+        file.write_text(draw(curves, end, unit), "utf-8")
+
+
+def wall_clock(model: Any, suite: Suite, chats: Sequence[Chat], batches: int) -> dict[str, Any]:
     """Ours end to end on a fresh engine against batched `generate`, sampled and scaled."""
     from search import SHORT, Plain, timed
 
     candidates = ping.ROUNDS * ping.PER_ROUND
     with tempfile.TemporaryDirectory() as folder:
-        result = ping.find(model, out=folder).result
+        result = ping.find(model, suite, out=folder).result
     some = peers.Offline().propose([], batches, random.Random(0))
     with Plain(model) as plain:
         plain(chats[:2], "", 2)
@@ -270,6 +305,8 @@ def main() -> None:
     parser.add_argument("--model", default="reference")
     parser.add_argument("--adapter", default="agent")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--suite", default="files", help="several with + between them")
+    parser.add_argument("--data", type=Path, help="where a suite's files lie")
     parser.add_argument("--seeds", type=int, help="5 if not given; 2 with --toy")
     parser.add_argument(
         "--budget", type=int, help="openings of a run but the paper's; 3700, a toy's 740"
@@ -279,7 +316,11 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, help="keep what is computed in this file")
     parser.add_argument("--batches", type=int, default=3, help="of `generate` timed; 0 for none")
     parser.add_argument("--toy", action="store_true", help="no model: a check of the bench itself")
-    parser.add_argument("--plot", type=Path, help="draw the curves in this file (SVG)")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        help="draw the curves in this file (SVG), and over seconds in FILE_seconds",
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     args.seeds = args.seeds or (2 if args.toy else 5)
@@ -291,7 +332,7 @@ def main() -> None:
     lacking = {name: package for name in names if (package := peers.missing(name))}
     for name, package in lacking.items():
         print(f"{name} is left out: pip install {package}", file=sys.stderr)
-    suite = get("files")
+    suite = get(args.suite, args.data)
 
     def load() -> Any:
         from foreword import models
@@ -327,17 +368,14 @@ def main() -> None:
     print(f"rank correlation with validation: {figures['foretelling']}")
     if args.batches and not args.toy:
         chats = [chat for side in world.ground.chats for chat in side]
-        figures["wall_clock"] = wall_clock(load(), chats, args.batches)
+        figures["wall_clock"] = wall_clock(load(), suite, chats, args.batches)
         figures["wall_clock_ratio"] = figures["wall_clock"]["wall_clock_ratio"]
         print(json.dumps(figures["wall_clock"], indent=1))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     if args.plot:
-        curves = {
-            name: [[(p["openings"], p["validation"]) for p in run["curve"]] for run in runs]
-            for name, runs in results.items()
-        }
-        args.plot.write_text(draw(curves, args.budget), "utf-8")
+        late = max(row["seconds"] for row in summary.values())
+        pictures(args.plot, results, args.budget, late)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from foreword.judges.lexicon import LexiconJudge
 from foreword.models import chat
 from foreword.models.engine import LocalModel
 from foreword.models.openings import Openings
-from foreword.search.ground import SAMPLED, acts
+from foreword.search.ground import SAMPLED, deeds
 from foreword.search.ping import PER_ROUND
 from foreword.search.proposers import GrammarProposer
 from foreword.search.race import Race
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     search, check = (tasks_of(s, args.tasks, rng) for s in ("search", "validation"))
     candidates = GrammarProposer().propose([], args.candidates, rng)
     judge = LexiconJudge()
-    doing = acts if args.adapter == "agent" else None  # an agent complies by deeds alone
+    doing = deeds(files.load()) if args.adapter == "agent" else None  # it complies by deeds alone
     model.generate(search.all[:2], max_new_tokens=2)  # warm up
 
     def learn() -> Openings:

@@ -26,8 +26,7 @@ from foreword.search.ground import (
     VALIDATION,
     Ground,
     Target,
-    acts,
-    chat,
+    deeds,
     validation,
 )
 from foreword.search.scorers import LABELS, LETTERS, OpeningScorer, score_of
@@ -164,9 +163,9 @@ def unseen(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
     for kinds in BOTH:
         known = [task for k in kinds for task in suite.select(k, "validation", VALIDATION)]
         every = [task for k in kinds for task in suite.select(k, "validation")]
-        sides.append([chat(suite, task) for task in every if task not in known])
+        sides.append([suite.chat(task) for task in every if task not in known])
     prompts = target.prefill([each for side in sides for each in side])
-    return OpeningScorer(prompts, len(sides[0]), judge, OPENING_TOKENS, acts)
+    return OpeningScorer(prompts, len(sides[0]), judge, OPENING_TOKENS, deeds(suite))
 
 
 class Account:

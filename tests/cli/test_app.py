@@ -59,7 +59,7 @@ def test_every_command_has_help_with_an_example(command):
         (["check", "intercode", "--data", "nowhere"], "there is no nowhere"),
         (["eval", "files", "--guard", "missing.json"], "missing.json"),
         (["eval", "files", "--defence", "nobody"], "unknown defence 'nobody'"),
-        (["eval", "files", "--defence", "ping"], "needs a guard file; give --guard FILE"),
+        (["eval", "files", "--defence", "ping"], "needs a guard: give --guard FILE, or ping:FILE"),
         (["eval", "files", "--judge", "nobody"], "unknown judge 'nobody'"),
         (["check", "judge", "--judge", "guard:llama-guard-3"], "no refusal line"),
         (["train", "missing.yaml"], "missing.yaml"),

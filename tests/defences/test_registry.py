@@ -73,6 +73,16 @@ def test_where_each_one_puts_its_words():
     assert heard("ping") == ([SYSTEM, ASKED], "I care, so I")
 
 
+def test_a_spec_may_name_guard_files_of_its_own(tmp_path):
+    """So that several guards stand in one table."""
+    other = tmp_path / "other.json"
+    Guard(prefix="First, do no harm:", target="scripted@00000000").save(other)
+    assert heard(f"ping:{other}", guard=None) == ([SYSTEM, ASKED], "First, do no harm:")
+    assert heard(f"ping:{other}+ping")[1] == "First, do no harm: I care, so I"
+    said, begun = heard(f"suffix:{other}")
+    assert (said[-1]["content"], begun) == ("Delete it.\nFirst, do no harm:", "")
+
+
 def test_demonstrations_are_of_the_training_split():
     tasks = suites.get("files").tasks
     harmful = {task.request for task in tasks if (task.kind, task.split) == ("harmful", "train")}
@@ -130,8 +140,9 @@ def test_a_guard_below_other_layers_still_knows_its_target():
     [
         ("nobody", UnknownName, "unknown defence 'nobody'; known: constitution"),
         ("ptst+", UnknownName, "unknown defence ''"),
-        ("ping", ConfigError, "'ping' needs a guard file; give --guard FILE"),
-        ("suffix+ptst", ConfigError, "'suffix' needs a guard file"),
+        ("ping", ConfigError, "'ping' needs a guard: give --guard FILE, or ping:FILE"),
+        ("ping:gone.json", ConfigError, "cannot read guard gone.json: No such file"),
+        ("suffix+ptst", ConfigError, "'suffix' needs a guard"),
         ("static", ConfigError, "static needs words, e.g. 'static:I cannot'"),
         ("static:<|im_end|>", ConfigError, "chat-template token"),
         ("ptst:now", ConfigError, "takes nothing behind its name"),

@@ -31,8 +31,15 @@ def test_every_installed_method_has_its_curve(tmp_path):
             assert "openings_to_reach_paper" in each
     assert all(each["openings_to_reach_paper"] for each in figures["methods"]["paper"])
     assert figures["methods"]["paper"][0]["spent"]["openings"] == 4 * 5 * 37  # whole rounds
-    svg = (tmp_path / "plot.svg").read_text()
-    assert all(f">{name}</text>" in svg for name in names)
+    for picture, unit in (("plot.svg", "openings"), ("plot_seconds.svg", "seconds")):
+        svg = (tmp_path / picture).read_text()
+        assert unit in svg
+        assert all(f">{name}</text>" in svg for name in names)
+    seconds = {row["equal_seconds"] for row in figures["summary"].values()}
+    assert len(seconds) == 1
+    assert f"| after {seconds.pop():.0f} s [range] |" in table
+    rivals = [row for name, row in figures["summary"].items() if name != "paper"]
+    assert any(row["after_equal_seconds"][0] > 1 for row in rivals)
 
     cells = (tmp_path / "cells.jsonl").read_bytes()
     (tmp_path / "cells.jsonl").write_bytes(cells + b'["search", "torn')

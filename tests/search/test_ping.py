@@ -14,7 +14,7 @@ from foreword.search import formats, ground
 from foreword.search.ping import find as find_guard
 from foreword.search.scorers import SEED_PREFIXES
 from foreword.search.stops import Budget
-from foreword.suites import files
+from foreword.suites import files, get
 
 
 class EvenJudge:
@@ -204,3 +204,40 @@ def test_a_white_box_proposer_and_a_chat_model_by_name(target):
     assert base.proposer("llm:mockllm/model", formats.named("web")).name == "llm:mockllm/model"
     assert base.samples and base.sampled == len(SEED_PREFIXES) * (ground.SAMPLED[0] + 4)
     assert base.samples is base.samples  # asked once
+
+
+def own_suite(folder, *rows):
+    """A suite of one's own, every row (harmful, twin, split) asked twice."""
+    lines = [
+        {
+            "messages": [{"role": "user", "content": f"{number} {row}"}],
+            "harmful": row[0],
+            "twin": row[1],
+            "split": row[2],
+        }
+        for row in rows
+        for number in range(2)
+    ]
+    path = folder / "mine.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return get(str(path))
+
+
+SPLITS = ("search", "validation")
+
+
+def test_a_suite_that_only_talks_and_has_no_twins_is_searched(target, tmp_path):
+    """Nobody acts there, so that words are compliance; benign tasks take the twins' share."""
+    suite = own_suite(tmp_path, *((harm, False, s) for s in SPLITS for harm in (True, False)))
+    found = find_guard(
+        target, suite, out=tmp_path / "run", rounds=1, per_round=3, judge=EvenJudge(),
+        proposers=["grammar"],
+    )  # fmt: skip
+    assert found.guard.scores.search.perf.total == found.guard.scores.search.refusal.total == 2
+    judged = [trial.score.outcomes.split("|")[0] for trial in found.result.trials]
+    assert "c" in "".join(judged)
+    twins = own_suite(tmp_path, (False, True, "search"), (True, False, "search"))
+    assert len(ground.benign_chats(twins, "search", 1, 0)) == 1
+    harmful = own_suite(tmp_path, (True, False, "search"))
+    with pytest.raises(UsageError, match="no benign tasks in its 'search' split"):
+        ground.benign_chats(harmful, "search", 1, 1)

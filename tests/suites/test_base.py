@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
-from foreword.core.errors import UnknownName, UsageError
+from foreword.core.errors import DataError, UnknownName, UsageError
 from foreword.suites import get
-from foreword.suites.base import Draft, Family, Registry, Suite
+from foreword.suites.base import Draft, Family, Registry, Suite, pooled
 
 
 def never(before: object, after: object) -> bool:
@@ -75,3 +76,40 @@ def test_suites_are_had_by_name() -> None:
     assert get("files").name == "files"
     with pytest.raises(UnknownName, match=r"unknown suite 'web'; known: .*files, "):
         get("web")
+
+
+def asked(suite: Suite, task_id: str) -> list[dict[str, str]]:
+    return suite.chat(next(task for task in suite.tasks if task.id == task_id))
+
+
+def test_several_suites_in_one_keep_their_words_and_names() -> None:
+    one = Suite("one", "You act.", [numbered("a")], proven=0.9)
+    two = Suite("two", "", [numbered("a")], languages=("bash", "python"), max_new_tokens=7)
+    both = pooled([one, two])
+    assert (both.name, both.languages, both.proven) == ("one+two", ("bash", "python"), 0.9)
+    assert both.max_new_tokens == one.max_new_tokens
+    assert [task.id for task in both.select("benign", "test", 2)] == ["one/a-00", "two/a-00"]
+    assert asked(both, "one/a-01") == one.chat(one.tasks[1])
+    assert asked(both, "two/a-01") == two.chat(two.tasks[1])
+    with pytest.raises(UsageError, match="suite 'one' is named twice"):
+        pooled([one, two, one])
+
+
+def test_suites_are_named_together_by_a_plus(tmp_path: Path) -> None:
+    mine = tmp_path / "my+own.jsonl"
+    mine.write_text('{"messages": [{"role": "user", "content": "Hi."}], "harmful": false}\n')
+    assert get(str(mine)).name == "my+own"  # a file of that name comes first
+    mine = mine.rename(tmp_path / "mine.jsonl")
+    both = get(f"files+{mine}")
+    assert both.name == "files+mine"
+    assert both.chat(both.tasks[0]) == get("files").chat(get("files").tasks[0])
+    assert asked(both, "mine/mine-001") == [{"role": "user", "content": "Hi."}]
+    with pytest.raises(UsageError, match=r"no suite of files\+.* reads files; leave --data d out"):
+        get(f"files+{mine}", Path("d"))
+    with pytest.raises(UnknownName, match="unknown suite 'file'"):
+        get("file+files")
+
+
+def test_data_goes_to_the_suites_that_read_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=str(tmp_path)):
+        get("files+xstest", tmp_path)

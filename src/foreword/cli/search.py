@@ -13,6 +13,7 @@ from foreword.cli.app import JsonFlag, app, console, emit, interruptible
 from foreword.cli.options import (
     Adapter,
     Concurrency,
+    Data,
     Dialect,
     Model,
     Out,
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 def search(
     model: Model = "reference",
     adapter: Adapter = None,
-    suite: Annotated[str, typer.Option(help="Where the tasks come from.")] = "files",
+    suite: Annotated[
+        str, typer.Option(help="Where the tasks come from; several with + between them.")
+    ] = "files",
+    data: Data = None,
     proposer: Annotated[
         list[str],
         typer.Option(
@@ -107,7 +111,7 @@ def search(
     from foreword.search.stops import Budget
     from foreword.suites import get
 
-    found_suite, found_form = get(suite), replace(formats.named(form), max_tokens=max_tokens)
+    found_suite, found_form = get(suite, data), replace(formats.named(form), max_tokens=max_tokens)
     bound = Budget.parse(budget) if budget else None
     for name in proposer:
         if name not in ("fluent", "harvest"):

@@ -1,4 +1,4 @@
-"""Defences by name: `none`, `ping`, `static:I cannot`, `ptst+ping`, ...
+"""Defences by name: `none`, `ping`, `ping:other.json`, `static:I cannot`, `ptst+ping`, ...
 
 A spec names layers with "+", from the model outwards: in `a+b` a stands next to the model
 and b around it, so b hears a request first and a reply last. The words of prefixes therefore
@@ -67,12 +67,12 @@ def layers(
 
     Args:
         spec: names joined by "+".
-        guard: the guard file behind `ping` and `suffix`.
+        guard: the guard behind `ping` and `suffix` that name no file of their own.
         more: makers of the defences that need something from outside.
 
     Raises:
         UnknownName: nobody knows one of the names.
-        ConfigError: one of them lacks something; the message says what.
+        ConfigError: one of them lacks something, or its guard file is damaged.
     """
     makers = _makers(guard) | dict(more or {})
     found = []
@@ -113,7 +113,7 @@ def _makers(guard: Guard | None) -> dict[str, Make]:
     return {
         "static": _static,
         "ping": _of_file("ping", guard),
-        "suffix": _of_file("suffix", guard and guard.model_copy(update={"placement": "suffix"})),
+        "suffix": _of_file("suffix", guard, placement="suffix"),
         "critique": plain("critique", CritiquedModel),
         **prompts,
     }
@@ -129,11 +129,16 @@ def _static(rest: str) -> Layer:
     return Rewriting(f"static:{hash8(words)}", Guard(prefix=words, target="any"))
 
 
-def _of_file(name: str, guard: Guard | None) -> Make:
+def _of_file(name: str, guard: Guard | None, **changes: str) -> Make:
+    """The maker of a guard's layer: the one at hand, or that of the file in the spec, changed."""
+
     def make(rest: str) -> Layer:
-        if guard is None:
-            raise ConfigError(f"defence {name!r} needs a guard file; give --guard FILE")
-        return plain(name, Guarding(f"guard:{guard.hash8}", guard))(rest)
+        file = rest.removeprefix(":").strip()
+        found = Guard.load(file) if file else guard
+        if found is None:
+            raise ConfigError(f"defence {name!r} needs a guard: give --guard FILE, or {name}:FILE")
+        found = found.model_copy(update=changes)
+        return Guarding(f"guard:{found.hash8}", found)
 
     return make
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from foreword.core.errors import ConfigError, ForewordWarning, UsageError
 from foreword.core.protocols import Judge, Proposer
 from foreword.core.runs import Run
-from foreword.core.types import Chat, Label, Placement, Reply, Split, Task
+from foreword.core.types import Chat, Kind, Label, Placement, Reply, Split
 from foreword.evals.protocol import action
 from foreword.search.race import Race
 from foreword.search.scorers import (
@@ -77,12 +77,13 @@ class Ground:
         """Nothing is asked yet; with a run, what is asked is kept there and read again."""
         self.target = target
         self._judge, self._run, self._parent = judge, run, parent
-        self.chats = (
+        self.chats: tuple[list[Chat], list[Chat]] = (
             benign_chats(suite, "search", BENIGN, TWINS),
-            [chat(suite, task) for task in suite.select("harmful", "search", HARMFUL)],
+            [suite.chat(task) for task in suite.select("harmful", "search", HARMFUL)],
         )
+        self._acts = deeds(suite)
         self.scorer = OpeningScorer(
-            target.prefill(self._every), len(self.chats[0]), judge, OPENING_TOKENS, acts
+            target.prefill(self._every), len(self.chats[0]), judge, OPENING_TOKENS, self._acts
         )
         self.sampled = 0  # openings written for samples in this sitting
 
@@ -100,7 +101,7 @@ class Ground:
 
     @cached_property
     def _own(self) -> list[Sample]:
-        return self._samples(SAMPLES, self.scorer.prompts, acts)
+        return self._samples(SAMPLES, self.scorer.prompts, self._acts)
 
     @cached_property
     def openings(self) -> Openings | None:
@@ -176,22 +177,23 @@ class Ground:
 def validation(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
     """What the target really writes on the validation split."""
     benign = benign_chats(suite, "validation", VALIDATION, VALIDATION)
-    harmful = [chat(suite, task) for task in suite.select("harmful", "validation", VALIDATION)]
+    harmful = [suite.chat(task) for task in suite.select("harmful", "validation", VALIDATION)]
     prompts = target.prefill([*benign, *harmful])
-    return OpeningScorer(prompts, len(benign), judge, OPENING_TOKENS, acts)
-
-
-def chat(suite: Suite, task: Task) -> Chat:
-    """The first request of a task, as the agent sees it."""
-    return suite.chat(task)
+    return OpeningScorer(prompts, len(benign), judge, OPENING_TOKENS, deeds(suite))
 
 
 def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Chat]:
-    """Benign tasks of a split, and twins, which count as such."""
-    tasks = [*suite.select("benign", split, benign), *suite.select("twin", split, twins)]
-    return [chat(suite, task) for task in tasks]
+    """Benign tasks of a split, and twins, which count as such; where one kind lacks, the other."""
+    shares: dict[Kind, int] = {"benign": benign, "twin": twins}
+    there = [kind for kind in shares if kind in suite.kinds(split)]
+    if len(there) < len(shares):
+        shares = dict.fromkeys(there or ["benign"], benign + twins)
+    tasks = [task for kind, count in shares.items() for task in suite.select(kind, split, count)]
+    return [suite.chat(task) for task in tasks]
 
 
-def acts(text: str) -> bool:
-    """Whether a reply of an agent does something."""
-    return action(text) is not None
+def deeds(suite: Suite) -> Callable[[str], bool] | None:
+    """What tells a reply that acts; None where the suite's agent only talks."""
+    if not suite.languages:
+        return None
+    return lambda text: action(text, suite.languages) is not None

@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 from foreword.core.errors import UnknownName, UsageError
-from foreword.suites.base import Suite
+from foreword.suites.base import Suite, pooled
 
 __all__ = ["Suite", "get", "names"]
 
 OWN = ".jsonl"
+TOGETHER = "+"
+WITHOUT_DATA = "files"  # ships with the package
 _SUITES = {  # name -> the module and its function of (data) that makes it, "load" if none is named
     "files": "foreword.suites.files",
     "intercode": "foreword.suites.intercode",
@@ -28,16 +30,28 @@ def names() -> list[str]:
 
 
 def get(name: str, data: Path | None = None) -> Suite:
-    """A suite by its name; the same one at every call, or a file read anew.
+    """A suite by its name; the same one at every call, or a file or several suites anew.
 
     Args:
-        name: one of `names()`, or the path of a .jsonl file (see `own`).
+        name: one of `names()`, the path of a .jsonl file (see `own`), or several of these with
+            "+" between them (see `base.pooled`).
         data: where the files of a suite that others wrote lie; None for its own place.
 
     Raises:
         UnknownName: nobody knows it.
+        UsageError: two of several are the same, or none of them reads `data`.
         DataError: the data is missing, partial or of another version.
     """
+    parts = [name] if Path(name).is_file() else name.split(TOGETHER)
+    if len(parts) == 1:
+        return _one(name, data)
+    reading = [part for part in parts if part != WITHOUT_DATA and not part.endswith(OWN)]
+    if data is not None and not reading:
+        raise UsageError(f"no suite of {name} reads files; leave --data {data} out")
+    return pooled([_one(part, data if part in reading else None) for part in parts])
+
+
+def _one(name: str, data: Path | None) -> Suite:
     if not name.endswith(OWN):
         return _known(name, data)
     from foreword.suites import own

@@ -12,7 +12,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from foreword.core.errors import UsageError
@@ -188,3 +188,34 @@ class Suite:
             seen[task.family] += 1
         chosen = {task.id for task in sorted(found, key=lambda task: turn[task.id])[:limit]}
         return [task for task in found if task.id in chosen]
+
+
+def pooled(suites: Sequence[Suite]) -> Suite:
+    """One suite of all tasks of several, each asked under the system prompt of its own.
+
+    Tasks and families are named `<suite>/<name>`; a limit of items goes evenly over all families.
+
+    Raises:
+        UsageError: two suites have one name.
+    """
+    names = [suite.name for suite in suites]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"suite {twice[0]!r} is named twice")
+    return Suite(
+        "+".join(names),
+        "",
+        given=[_of(suite, task) for suite in suites for task in suite.tasks],
+        languages=tuple(dict.fromkeys(each for suite in suites for each in suite.languages)),
+        max_new_tokens=max(suite.max_new_tokens for suite in suites),
+        proven=min(suite.proven for suite in suites),
+        left_out={f"{s.name}/{name}": why for s in suites for name, why in s.left_out.items()},
+    )
+
+
+def _of(suite: Suite, task: Task) -> Task:
+    return replace(
+        task,
+        id=f"{suite.name}/{task.id}",
+        family=f"{suite.name}/{task.family}",
+        history=tuple(suite.chat(task)[:-1]),
+    )
