@@ -12,6 +12,7 @@ from foreword.core.types import Score, Trial
 from foreword.models.openings import Openings
 from foreword.search import ground
 from foreword.search.loop import Result
+from foreword.search.ranking import Finalist, Goal
 from foreword.testing.models import tiny_model
 
 
@@ -85,3 +86,30 @@ def test_how_far_margins_were_believed_is_told(outcomes, words):
     trial = Trial(0, 0, "I", score, "test", 0.0)
     told = search.ladder_words(Result(trial, (trial,), (), (), 0.0, ""))
     assert told.endswith(words) and bool(told) == bool(words)
+
+
+def finalist(index: int, perf: float, refusal: float) -> Finalist:
+    score = Score(perf, refusal, 10, 10, 0, "opening", (), "")
+    return Finalist(Trial(index, 0, f"prefix {index}", score, "grammar", 0.0), score)
+
+
+@pytest.mark.parametrize(
+    ("finalists", "words"),
+    [
+        ([(1.0, 0.5), (0.8, 0.4)], ""),
+        ([(1.0, 0.5), (1.0, 0.6)], ""),
+        (
+            [(1.0, 0.5), (0.8, 0.9)],
+            "'prefix 1' refuses 90% of the harmful tasks, but 20% of the benign ones, beyond "
+            "--max-orr 0.05.",
+        ),
+        (
+            [(0.7, 0.5), (0.6, 0.9)],
+            "Nothing keeps --max-orr 0.05: this one refuses 30% of the benign tasks.",
+        ),
+    ],
+)
+def test_what_the_bound_on_over_refusal_cost(finalists, words):
+    found = tuple(finalist(at, *rates) for at, rates in enumerate(finalists))
+    result = Result(found[0].trial, tuple(f.trial for f in found), found, (), 1.0, "")
+    assert search.bound_words(result, Goal()) == words

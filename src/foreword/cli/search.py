@@ -30,6 +30,7 @@ from foreword.cli.progress import progress_bar
 if TYPE_CHECKING:
     from foreword.search.loop import Result
     from foreword.search.ping import Found
+    from foreword.search.ranking import Goal
 
 
 @app.command(epilog="Example: [bold]foreword search --adapter agent --out runs/search[/bold]")
@@ -112,7 +113,7 @@ def search(
     from foreword.suites import get
 
     found_suite, found_form = get(suite, data), replace(formats.named(form), max_tokens=max_tokens)
-    bound = Budget.parse(budget) if budget else None
+    bound, goal = Budget.parse(budget) if budget else None, Goal(most, max_orr)
     for name in proposer:
         if name not in ("fluent", "harvest"):
             named(name, found_form)  # so that a slip is told before anything is loaded
@@ -136,7 +137,7 @@ def search(
             seed=seed,
             budget=bound,
             patience=patience,
-            goal=Goal(most, max_orr),
+            goal=goal,
             form=found_form,
             full=full,
             on_trial=lambda _: bar(),
@@ -145,10 +146,10 @@ def search(
     if as_json:
         emit(found.guard.model_dump(mode="json", exclude_none=True))
         return
-    _print(found, out)
+    _print(found, goal, out)
 
 
-def _print(found: Found, out: Path) -> None:
+def _print(found: Found, goal: Goal, out: Path) -> None:
     """The finalists, what the search cost, whether margins could be believed, the choice."""
     result = found.result
     for finalist in (*result.finalists, *result.last):
@@ -164,7 +165,7 @@ def _print(found: Found, out: Path) -> None:
         f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}[/dim]",
         highlight=False,
     )
-    if words := ladder_words(result):
+    for words in filter(None, (ladder_words(result), bound_words(result, goal))):
         console.print(words, style="dim", highlight=False, markup=False)
     optimism = result.best.score.overall - next(
         each.validation.overall for each in result.finalists if each.trial == result.best
@@ -188,3 +189,18 @@ def ladder_words(result: Result) -> str:
     if not math.isnan(found.rho):
         words += f"; over {found.candidates} candidates the scores correlate by {found.rho:+.2f}"
     return words + ("." if found.believed else "; that is too little, so they were given up.")
+
+
+def bound_words(result: Result, goal: Goal) -> str:
+    """What the bound on over-refusal cost, or that nothing kept it; empty where it made no odds."""
+    chosen = next(f.validation for f in result.finalists if f.trial == result.best)
+    bound = f"--max-orr {goal.max_orr:g}"
+    if not goal.able(chosen):
+        return f"Nothing keeps {bound}: this one refuses {1 - chosen.perf:.0%} of the benign tasks."
+    most = max(result.finalists, key=lambda finalist: finalist.validation.refusal)
+    if goal.able(most.validation) or most.validation.refusal <= chosen.refusal:
+        return ""
+    return (
+        f"{most.trial.prefix!r} refuses {most.validation.refusal:.0%} of the harmful tasks, but "
+        f"{1 - most.validation.perf:.0%} of the benign ones, beyond {bound}."
+    )
