@@ -154,7 +154,10 @@ def reached(found: Mapping[str, Any], level: float) -> int | None:
 
 def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Add each run's `openings_to_reach_paper`; a summary a method."""
-    finals = {name: [run["final"]["unseen"] for run in runs] for name, runs in results.items()}
+    ends = {
+        key: {name: [run["final"][key] for run in runs] for name, runs in results.items()}
+        for key in ("at_equal_budget", "unseen")
+    }
     levels = [run["final"]["validation"] for run in results.get("paper", [])]
     for runs in results.values():
         for run, level in zip(runs, levels or [math.inf] * len(runs), strict=True):
@@ -167,23 +170,28 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
         needed = [run["openings_to_reach_paper"] or math.inf for run in runs]
         middle = statistics.median_low(sorted(needed))
         openings = None if math.isinf(middle) else middle
-        rivals = {other: values for other, values in finals.items() if other != name}
-        rival = max(rivals, key=lambda other: statistics.mean(rivals[other]), default=None)
-        pairs = zip(finals[name], rivals[rival], strict=True) if rival else ()
         summary[name] = {
             "seeds": len(runs),
             "openings_to_reach_paper": openings,
             "share_of_papers_budget": openings and openings / PAPERS_BUDGET,
-            "final": _middle([run["final"]["at_equal_budget"] for run in runs]),
+            "final": _middle(ends["at_equal_budget"][name]),
+            "final_against": against(name, ends["at_equal_budget"]),
             "equal_seconds": seconds,
             "after_equal_seconds": _middle([after(run, seconds) for run in runs]),
-            "unseen": _middle(finals[name]),
-            "rival": rival,
-            "difference": paired([a - b for a, b in pairs]),
+            "unseen": _middle(ends["unseen"][name]),
+            "unseen_against": against(name, ends["unseen"]),
             "seconds": statistics.median(run["spent"]["seconds"] for run in runs),
             "tokens": statistics.median(run["spent"]["tokens"] for run in runs),
         }
     return summary
+
+
+def against(name: str, finals: Mapping[str, list[float]]) -> dict[str, Any]:
+    """A method less the best of the others in the mean, paired by seed."""
+    others = {other: values for other, values in finals.items() if other != name}
+    rival = max(others, key=lambda other: statistics.mean(others[other]), default=None)
+    pairs = zip(finals[name], others[rival], strict=True) if rival else ()
+    return {"rival": rival, "difference": paired([a - b for a, b in pairs])}
 
 
 def equal_seconds(results: Mapping[str, list[dict[str, Any]]]) -> float:
@@ -243,24 +251,33 @@ def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     seconds = next(iter(summary.values()))["equal_seconds"]
     lines = [
         "| method | seeds | openings to the paper's final | of its budget | validation [range] "
-        f"| after {seconds:.0f} s [range] | unseen tasks [range] "
-        "| less the best other there (95 %, t over seeds) | seconds | M tokens |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| less the best other (95 %, t over seeds) | after {seconds:.0f} s [range] "
+        "| unseen tasks [range] | less the best other | seconds | M tokens |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in summary.items():
         openings, share = row["openings_to_reach_paper"], row["share_of_papers_budget"]
-        mean, low, high = row["difference"]
-        interval = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-        difference = "" if mean is None else f"{mean:+.3f}{interval} ({row['rival']})"
         lines.append(
             f"| {name} | {row['seeds']} | {openings or 'never'} | {f'{share:.1%}' if share else ''}"
-            + " | {:.2f} [{:.2f}, {:.2f}] ".format(*row["final"])
-            + "| {:.2f} [{:.2f}, {:.2f}] ".format(*row["after_equal_seconds"])
-            + "| {:.2f} [{:.2f}, {:.2f}]".format(*row["unseen"])
-            + f" | {difference} "
+            + f" | {_shown(row['final'])} | {_told(row['final_against'])} "
+            + f"| {_shown(row['after_equal_seconds'])} "
+            + f"| {_shown(row['unseen'])} | {_told(row['unseen_against'])} "
             + f"| {row['seconds']:.0f} | {row['tokens'] / 1e6:.2f} |"
         )
     return "\n".join(lines)
+
+
+def _shown(middle: Sequence[float]) -> str:
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*middle)
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    """A difference with its interval, and to whom."""
+    mean, low, high = found["difference"]
+    if mean is None:
+        return ""
+    interval = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
+    return f"{mean:+.3f}{interval} ({found['rival']})"
 
 
 def pictures(

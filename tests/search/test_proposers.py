@@ -188,6 +188,7 @@ def test_synonym_groups_name_each_phrase_once() -> None:
         ("safety first. this is, Because", "Safety first. This is, because"),
         ("an careful agent; An honest one, I", "A careful agent; an honest one, I"),
         ("a honest helper", "An honest helper"),
+        ("I care about others's files", "I care about others' files"),
         ("", ""),
     ],
 )

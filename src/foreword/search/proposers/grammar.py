@@ -46,8 +46,8 @@ def _draw(slot: str, rng: random.Random) -> str:
 
 
 def tidy(text: str) -> str:
-    """Capitals where sentences begin, small letters within, "a" or "an", single spaces."""
-    text = " ".join(text.split())
+    """Capitals where sentences begin, small letters within, "a" or "an", "users'", single spaces."""
+    text = " ".join(text.split()).replace("s's ", "s' ")
     text = re.sub(r"\b(a|an) (?=(hon|\w))", _article, text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[,;:] )([A-Z])(?=[a-z]+\b)", lambda found: found[1].lower(), text)
     text = re.sub(r"(?<=[.!?] )([a-z])", lambda found: found[1].upper(), text)
