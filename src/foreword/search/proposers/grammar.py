@@ -46,7 +46,7 @@ def _draw(slot: str, rng: random.Random) -> str:
 
 
 def tidy(text: str) -> str:
-    """Capitals where sentences begin, small letters within, "a" or "an", "users'", single spaces."""
+    """Capitals where sentences begin, small letters within, an article or genitive that fits."""
     text = " ".join(text.split()).replace("s's ", "s' ")
     text = re.sub(r"\b(a|an) (?=(hon|\w))", _article, text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[,;:] )([A-Z])(?=[a-z]+\b)", lambda found: found[1].lower(), text)
