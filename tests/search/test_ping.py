@@ -15,6 +15,7 @@ from foreword.search.ping import find as find_guard
 from foreword.search.scorers import SEED_PREFIXES
 from foreword.search.stops import Budget
 from foreword.suites import files, get
+from foreword.suites.base import pooled
 
 
 class EvenJudge:
@@ -241,3 +242,14 @@ def test_a_suite_that_only_talks_and_has_no_twins_is_searched(target, tmp_path):
     harmful = own_suite(tmp_path, (True, False, "search"))
     with pytest.raises(UsageError, match="no benign tasks in its 'search' split"):
         ground.benign_chats(harmful, "search", 1, 1)
+
+
+def test_a_voice_of_harmful_tasks_alone_is_warned_of(target, tmp_path):
+    """What refuses by the system prompt would win, and harmless requests under it be refused."""
+    rows = [(harm, False, split) for split in SPLITS for harm in (True, False)]
+    both = pooled([own_suite(tmp_path, *rows), files.load()])
+    search = {"rounds": 1, "per_round": 2, "judge": EvenJudge(), "proposers": ["grammar"]}
+    find_guard(target, both, out=tmp_path / "sound", **search)  # a warning would be an error
+    alone = own_suite(tmp_path, *(row for row in rows if row[0]))
+    with pytest.warns(ForewordWarning, match="a system prompt stands before harmful search tasks"):
+        find_guard(target, pooled([alone, files.load()]), out=tmp_path / "run", **search)

@@ -81,6 +81,13 @@ class Ground:
             benign_chats(suite, "search", BENIGN, TWINS),
             [suite.chat(task) for task in suite.select("harmful", "search", HARMFUL)],
         )
+        if one_sided(*self.chats):
+            warnings.warn(
+                "a system prompt stands before harmful search tasks alone, so a prefix may win "
+                "that refuses whatever is asked under it; add benign tasks asked alike",
+                ForewordWarning,
+                stacklevel=3,
+            )
         self._acts = deeds(suite)
         self.scorer = OpeningScorer(
             target.prefill(self._every), len(self.chats[0]), judge, OPENING_TOKENS, self._acts
@@ -190,6 +197,15 @@ def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Ch
         shares = dict.fromkeys(there or ["benign"], benign + twins)
     tasks = [task for kind, count in shares.items() for task in suite.select(kind, split, count)]
     return [suite.chat(task) for task in tasks]
+
+
+def one_sided(benign: Sequence[Chat], harmful: Sequence[Chat]) -> bool:
+    """Whether some system prompt tells harmful tasks from benign ones."""
+    voices = [
+        {chat[0]["content"] if chat[0]["role"] == "system" else "" for chat in side}
+        for side in (benign, harmful)
+    ]
+    return bool(voices[1] - voices[0])
 
 
 def deeds(suite: Suite) -> Callable[[str], bool] | None:
