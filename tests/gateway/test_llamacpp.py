@@ -22,7 +22,6 @@ from foreword.models.dialects import dialect
 from foreword.models.probe import probe, probe_rendered
 from foreword.models.server import Server
 from foreword.models.templates import Template
-from foreword.search.ground import chat
 from foreword.suites import get
 from foreword.testing.servers import running
 
@@ -63,7 +62,7 @@ def streamed(client, messages):
 
 def harmful():
     suite = get("files")
-    return [chat(suite, task) for task in suite.select("harmful", "validation", ITEMS)]
+    return [suite.chat(task) for task in suite.select("harmful", "validation", ITEMS)]
 
 
 def test_it_echoes_in_answers_and_not_in_streams(way):

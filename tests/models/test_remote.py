@@ -21,7 +21,6 @@ from foreword.models.remote import RemoteModel
 from foreword.models.replies import FILE, Replies, Said
 from foreword.models.sending import KEY_VARIABLE, Patience, pause_s
 from foreword.models.templates import Template, Unrenderable
-from foreword.search.ground import chat
 from foreword.suites import get
 from foreword.testing.models import tiny_tokenizer
 from foreword.testing.servers import FakeServer, RawServer, written
@@ -583,7 +582,7 @@ def chats():
     suite = get("files")
     kinds = ("benign", "harmful")
     tasks = [task for kind in kinds for task in suite.select(kind, "validation", ITEMS)]
-    return [chat(suite, task) for task in tasks]
+    return [suite.chat(task) for task in tasks]
 
 
 @pytest.mark.model

@@ -8,7 +8,7 @@ import pytest
 from foreword import models
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models.openings import Openings
-from foreword.search.ground import acts, chat
+from foreword.search.ground import deeds
 from foreword.search.proposers import FluentProposer, GrammarProposer, HarvestProposer
 from foreword.search.proposers.fluent import natural
 from foreword.search.scorers import margins_of, sample, score_of_margins
@@ -23,13 +23,13 @@ class Agent:
     def __init__(self) -> None:
         model, suite = models.load("reference", adapter="agent"), get("files")
         chats = {
-            kind: [chat(suite, task) for task in suite.select(kind, "search", n)]
+            kind: [suite.chat(task) for task in suite.select(kind, "search", n)]
             for kind, n in (("benign", 2), ("twin", 1), ("harmful", 4))
         }
         self.benign = model.prefill([*chats["benign"], *chats["twin"]])
         self.harmful = model.prefill(chats["harmful"])
         every = model.prefill([chat for side in chats.values() for chat in side])
-        self.samples = sample(every, LexiconJudge(), acts=acts)
+        self.samples = sample(every, LexiconJudge(), acts=deeds(suite))
         self.openings = Openings.learn(self.samples, model.tokenizer)
         self.ask = margins_of(every, self.openings)
 
