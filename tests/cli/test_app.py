@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 from typer.testing import CliRunner
 
 from foreword.cli import main
 from foreword.cli.commands import app
+from foreword.core.errors import ForewordWarning
 from foreword.testing.servers import FakeServer
 
 COMMANDS = (
@@ -128,6 +130,17 @@ def test_version(capsys, monkeypatch):
         main()
     assert stop.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_a_warning_of_ours_is_one_line_without_its_place_in_the_code(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back in the end
+    monkeypatch.setattr(sys, "argv", ["foreword", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    place = ("f.py", 7)
+    told = warnings.formatwarning(ForewordWarning("look here"), ForewordWarning, *place)
+    assert told == "foreword: warning: look here\n"
+    assert "f.py:7: UserWarning: x" in warnings.formatwarning("x", UserWarning, *place, "code")
 
 
 def best_seconds(code: str, tries: int = 5) -> float:
