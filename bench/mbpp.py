@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="where InterCode lies")
     parser.add_argument("--out", type=Path, default=Path("mbpp.jsonl"))
     args = parser.parse_args()
+    if not (args.data / FILE).is_file():
+        parser.error(f"there is no {args.data / FILE}; name a checkout of InterCode")
     queries = [row["query"] for row in json.loads((args.data / FILE).read_text("utf-8"))]
     step = len(queries) // sum(count for _, count in SIZES)
     places = iter(range(0, len(queries), step))

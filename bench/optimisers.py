@@ -152,8 +152,8 @@ def reached(found: Mapping[str, Any], level: float) -> int | None:
     return next(at, None)
 
 
-def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Add each run's `openings_to_reach_paper`; a summary a method."""
+def compare(results: dict[str, list[dict[str, Any]]], seconds: float) -> dict[str, dict[str, Any]]:
+    """Add each run's `openings_to_reach_paper`; a summary a method, once after these seconds."""
     ends = {
         key: {name: [run["final"][key] for run in runs] for name, runs in results.items()}
         for key in ("at_equal_budget", "unseen")
@@ -162,9 +162,6 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
     for runs in results.values():
         for run, level in zip(runs, levels or [math.inf] * len(runs), strict=True):
             run["openings_to_reach_paper"] = reached(run, level)
-            median = statistics.median(levels) if levels else math.inf
-            run["openings_to_reach_papers_median"] = reached(run, median)
-    seconds = equal_seconds(results)
     summary = {}
     for name, runs in results.items():
         needed = [run["openings_to_reach_paper"] or math.inf for run in runs]
@@ -176,7 +173,6 @@ def compare(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any
             "share_of_papers_budget": openings and openings / PAPERS_BUDGET,
             "final": _middle(ends["at_equal_budget"][name]),
             "final_against": against(name, ends["at_equal_budget"]),
-            "equal_seconds": seconds,
             "after_equal_seconds": _middle([after(run, seconds) for run in runs]),
             "unseen": _middle(ends["unseen"][name]),
             "unseen_against": against(name, ends["unseen"]),
@@ -246,9 +242,8 @@ def paired(differences: Sequence[float]) -> list[float | None]:
     return [mean, float(interval.low), float(interval.high)]
 
 
-def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
+def table(summary: Mapping[str, Mapping[str, Any]], seconds: float) -> str:
     """For people, in Markdown."""
-    seconds = next(iter(summary.values()))["equal_seconds"]
     lines = [
         "| method | seeds | openings to the paper's final | of its budget | validation [range] "
         f"| less the best other (95 %, t over seeds) | after {seconds:.0f} s [range] "
@@ -370,12 +365,14 @@ def main() -> None:
                 f"{runs[-1]['final']['prefix']!r}; {time.perf_counter() - start:.0f} s of work",
                 file=sys.stderr,
             )
-    summary = compare(results)
-    print(table(summary))
+    seconds = equal_seconds(results)
+    summary = compare(results, seconds)
+    print(table(summary, seconds))
     figures: dict[str, Any] = {
         "target": world.target.fingerprint,
         "suite_digest": suite.digest,
         "budget": args.budget,
+        "equal_seconds": seconds,
         "methods": results,
         "summary": summary,
         "foretelling": foretelling(world, results),

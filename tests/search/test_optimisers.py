@@ -35,9 +35,7 @@ def test_every_installed_method_has_its_curve(tmp_path):
         svg = (tmp_path / picture).read_text()
         assert unit in svg
         assert all(f">{name}</text>" in svg for name in names)
-    seconds = {row["equal_seconds"] for row in figures["summary"].values()}
-    assert len(seconds) == 1
-    assert f"| after {seconds.pop():.0f} s [range] |" in table
+    assert f"| after {figures['equal_seconds']:.0f} s [range] |" in table
     rivals = [row for name, row in figures["summary"].items() if name != "paper"]
     assert any(row["after_equal_seconds"][0] > 1 for row in rivals)
 

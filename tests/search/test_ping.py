@@ -246,10 +246,14 @@ def test_a_suite_that_only_talks_and_has_no_twins_is_searched(target, tmp_path):
 
 def test_a_voice_of_harmful_tasks_alone_is_warned_of(target, tmp_path):
     """What refuses by the system prompt would win, and harmless requests under it be refused."""
-    rows = [(harm, False, split) for split in SPLITS for harm in (True, False)]
-    both = pooled([own_suite(tmp_path, *rows), files.load()])
-    search = {"rounds": 1, "per_round": 2, "judge": EvenJudge(), "proposers": ["grammar"]}
-    find_guard(target, both, out=tmp_path / "sound", **search)  # a warning would be an error
-    alone = own_suite(tmp_path, *(row for row in rows if row[0]))
+    asked = [{"role": "user", "content": "Do it."}]
+    told = [{"role": "system", "content": "You act."}, *asked]
+    assert not ground.one_sided([asked, told], [told])
+    assert ground.one_sided([told], [told, asked])
+    alone = own_suite(tmp_path, *((True, False, split) for split in SPLITS))
     with pytest.warns(ForewordWarning, match="a system prompt stands before harmful search tasks"):
-        find_guard(target, pooled([alone, files.load()]), out=tmp_path / "run", **search)
+        found = find_guard(
+            target, pooled([alone, files.load()]), out=tmp_path / "run", rounds=1, per_round=2,
+            judge=EvenJudge(), proposers=["grammar"],
+        )  # fmt: skip
+    assert found.guard.provenance.suite == "mine+files"
