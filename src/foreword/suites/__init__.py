@@ -64,7 +64,9 @@ def _one(name: str, data: Path | None) -> Suite:
 @cache
 def _known(name: str, data: Path | None) -> Suite:
     if name not in _SUITES:
-        raise UnknownName("suite", name, [*names(), f"a {OWN} file of yours"])
+        raise UnknownName(
+            "suite", name, [*names(), f"a {OWN} file of yours", "several joined by +"]
+        )
     module, _, maker = _SUITES[name].partition(":")
     suite: Suite = getattr(import_module(module), maker or "load")(data)
     return suite
