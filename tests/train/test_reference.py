@@ -63,7 +63,7 @@ def test_pairs_differ_in_their_purpose_alone(aligned):
 def test_the_data_is_large_and_diverse():
     sizes = {
         "harmful_general": 320, "safe_lookalikes": 240, "chat": 120, "refusals": 60, "openers": 40,
-        "conclusions": 60, "shell": 120,
+        "conclusions": 60, "shell": 120, "combined": 60,
     }  # fmt: skip
     for name, least in sizes.items():
         rows = reference.rows(name)
@@ -95,10 +95,11 @@ def test_refusals_answers_and_conclusions_share_first_words():
 
 
 def test_shell_templates_give_valid_commands_and_distinct_requests():
-    tasks = list(templates.shell(reference.rows("shell"), random.Random(0), reference.SHELL))
+    everyday = reference.rows("shell", "combined")
+    tasks = list(templates.shell(everyday, random.Random(0), reference.SHELL))
     assert len({task.request for task in tasks}) > 0.9 * len(tasks)
     for task in tasks:
-        assert not re.search(r"\{\w*\}", task.request + task.command)
+        assert not re.search(r"\{\w+\}", task.request + task.command)
         subprocess.run(["bash", "-nc", task.command], check=True)
 
 
@@ -121,11 +122,9 @@ HELD_OUT = (
 
 def test_the_training_data_asks_for_nothing_that_is_held_out():
     """No everyday command is that of a held-out family with other names."""
-    rows = [
-        row for name in ("shell", "purposes", "safe_lookalikes") for row in reference.rows(name)
-    ]
+    rows = reference.rows("shell", "combined", "purposes", "safe_lookalikes")
     data = {row["command"] for row in rows if "command" in row}
-    everyday = templates.shell(reference.rows("shell"), random.Random(0), 3)
+    everyday = templates.shell(reference.rows("shell", "combined"), random.Random(0), 3)
     data |= {task.command for task in everyday}
     found = [(command, form) for command in data for form in HELD_OUT if re.match(form, command)]
     assert not found
@@ -191,7 +190,7 @@ def test_system_prompts_are_mixed_for_general_requests(aligned):
 def test_agent_episodes_act_at_once_and_then_are_done():
     chats = reference.agent_conversations(toy_suite(), 0, ran)
     everyday = [chat for chat in chats if not chat[1]["content"].startswith("benign")]
-    assert len(everyday) == reference.ACTED * len(reference.rows("shell"))
+    assert len(everyday) == reference.ACTED * len(reference.rows("shell", "combined"))
     for chat in everyday:
         assert chat[2]["content"] == f"```bash\n{action(chat[2]['content'])}\n```"
         assert len(chat) == 3

@@ -80,7 +80,8 @@ def align_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
 def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]:
     """Benign work in the agent protocol: act, read the output, "Done.".
 
-    Everyday shell tasks are acted on, too; they end with the action.
+    Everyday shell tasks are acted on, too, those of several tools or files included, which the
+    aligned model has not seen; they end with the action.
 
     Args:
         suite: Its benign train split is used, and its system prompt.
@@ -94,7 +95,7 @@ def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
     ]
     chats += [
         _act(suite, task.request, task.command)
-        for task in templates.shell(rows("shell"), rng, ACTED)
+        for task in templates.shell(rows("shell", "combined"), rng, ACTED)
     ]
     rng.shuffle(chats)
     return chats
@@ -130,10 +131,10 @@ def replay(task: Task) -> str:
         return sandbox.run(task.oracle).output
 
 
-def rows(name: str) -> list[Row]:
-    """The rows of one of our own data files."""
-    lines = (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+def rows(*names: str) -> list[Row]:
+    """The rows of our own data files of these names, in order."""
+    texts = [(DATA / f"{name}.jsonl").read_text("utf-8") for name in names]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 class _Maker:

@@ -1,8 +1,9 @@
 """Requests with slots: one-line shell tasks from a template, a few words and a voice.
 
-`data/shell.jsonl` holds everyday commands that no family of suite `files` outside its
-train split asks for. They make the agent's knowledge of the shell wider than the
-families it is trained on, as that of a real model is.
+`data/shell.jsonl` holds everyday commands, `data/combined.jsonl` such of several tools
+or files, that no family of suite `files` outside its train split asks for. They make
+the agent's knowledge of the shell wider than the families it is trained on, as that of
+a real model is.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Shell(NamedTuple):
 
 
 def shell(rows: Sequence[Mapping[str, str]], rng: random.Random, each: int) -> Iterator[Shell]:
-    """Every row of `data/shell.jsonl` with `each` different fillings and voices."""
+    """Every row, a request and its command, with `each` different fillings and voices."""
     for row in rows:
         for _ in range(each):
             drawn = slots(rng)
