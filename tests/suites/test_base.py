@@ -113,3 +113,10 @@ def test_suites_are_named_together_by_a_plus(tmp_path: Path) -> None:
 def test_data_goes_to_the_suites_that_read_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=str(tmp_path)):
         get("files+xstest", tmp_path)
+
+
+def test_each_of_several_suites_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=str(tmp_path / "games")):
+        get("alfworld+xstest", {"alfworld": tmp_path / "games", "xstest": tmp_path})
+    with pytest.raises(UsageError, match="there is no suite 'xstest' in files; leave its --data"):
+        get("files", {"xstest": tmp_path})

@@ -8,13 +8,12 @@ several judges with each other.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit
-from foreword.cli.options import Data
+from foreword.cli.options import Data, load_suite
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,36 +39,25 @@ def check(
     """Replay a suite's oracles and counter-examples, or measure how far judges agree."""
     if what == "judge":
         _check_judges(judge or ["lexicon"], as_json)
-    elif what == "alfworld":
-        _check_alfworld(data, jobs, as_json)
     else:
         _check_suite(what, data, jobs, as_json)
 
 
-def _check_suite(name: str, data: Path | None, jobs: int, as_json: bool) -> None:
+def _check_suite(name: str, data: list[str] | None, jobs: int, as_json: bool) -> None:
     from foreword.core.errors import UsageError
-    from foreword.suites import get
-    from foreword.suites.check import check as replay
+    from foreword.evals.alfworld import proof
+    from foreword.suites.check import check as replay_tasks
 
-    suite = get(name, data)
-    proofs = sum(task.check is not None for task in suite.tasks)
+    suite = load_suite(name, data)
+    games = sum(bool(task.setup.game) for task in suite.tasks)
+    proofs = games or sum(task.check is not None for task in suite.tasks)
     if not proofs:
         raise UsageError(f"suite {name!r} is talk: no task has a checker, nothing can be replayed")
+    if 0 < games < len(suite.tasks):
+        raise UsageError("games are proved by themselves: foreword check alfworld")
     with progress_bar(f"replaying {name}", total=proofs) as advance:
+        replay = proof.check if games else replay_tasks
         report = replay(suite, jobs=jobs, progress=advance)
-    _tell(report, as_json)
-
-
-def _check_alfworld(data: Path | None, jobs: int, as_json: bool) -> None:
-    from foreword.core.errors import UsageError
-    from foreword.evals.alfworld.games import load_games
-    from foreword.evals.alfworld.proof import check as replay
-
-    if data is None:
-        raise UsageError("alfworld's games come from a folder; give it by --data")
-    games = load_games(data)
-    with progress_bar("replaying alfworld", total=len(games)) as advance:
-        report = replay(games, jobs=jobs, progress=advance)
     _tell(report, as_json)
 
 

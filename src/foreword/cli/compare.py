@@ -26,6 +26,7 @@ from foreword.cli.options import (
     Seed,
     Served,
     ServerModel,
+    load_suite,
     load_target,
 )
 from foreword.cli.progress import progress_bar
@@ -79,9 +80,8 @@ def compare(
     from foreword.evals.compare import compare as run
     from foreword.evals.defended import stack
     from foreword.evals.judging import named_judge
-    from foreword.suites import get
 
-    found = get(suite, data)
+    found = load_suite(suite, data)
     split = split or default_split(found)
     loaded = Guard.load(guard) if guard else None
     specs = parted(defences or [PLAIN + (OF_A_GUARD if loaded else "")])

@@ -23,6 +23,7 @@ from foreword.cli.options import (
     Render,
     Served,
     ServerModel,
+    load_suite,
     load_target,
 )
 from foreword.cli.progress import progress_bar
@@ -78,12 +79,11 @@ def evaluate(
     from foreword.evals.file import evaluate_file, is_file_of_tasks
     from foreword.evals.judging import named_judge
     from foreword.evals.run import evaluate as run
-    from foreword.suites import get
 
     tasks_of_inspect = is_file_of_tasks(suite)
     if tasks_of_inspect and (data or split or by):
         raise UsageError(f"--data, --split and --by are for suites; {suite} has its own samples")
-    loaded_suite = None if tasks_of_inspect else get(suite, data)
+    loaded_suite = None if tasks_of_inspect else load_suite(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")

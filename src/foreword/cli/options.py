@@ -15,6 +15,7 @@ from foreword.core.types import Placement
 if TYPE_CHECKING:
     from foreword.models.engine import LocalModel
     from foreword.models.remote import RemoteModel
+    from foreword.suites import Suite
 
 Model = Annotated[
     str,
@@ -26,9 +27,11 @@ Adapter = Annotated[
     str | None, typer.Option("--adapter", help="LoRA adapter: a path, aligned or agent.")
 ]
 Data = Annotated[
-    Path | None,
+    list[str] | None,
     typer.Option(
-        "--data", help="Where a suite's files lie.", show_default="its own place, or its home"
+        "--data",
+        help="Where a suite's files lie; of several suites NAME=PATH, once each.",
+        show_default="its own place, or its home",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seeds everything random.")]
@@ -75,6 +78,24 @@ class Served:
     placement: Placement = "prefix"
     render: str | None = None
     concurrency: int = 16
+
+
+def load_suite(name: str, data: list[str] | None) -> Suite:
+    """The suite, or several in one, with what `--data` says of where their files lie.
+
+    Raises:
+        UsageError: folders are given twice, or of one suite by name and of others without.
+    """
+    from foreword.core.errors import UsageError
+    from foreword.suites import get, names
+
+    said = [each.partition("=") for each in data or ()]
+    where = {suite: Path(path) for suite, equals, path in said if equals and suite in names()}
+    if not where and len(said) < 2:
+        return get(name, Path(data[0]) if data else None)
+    if len(where) < len(said):
+        raise UsageError(f"--data {' --data '.join(data or ())}: say NAME=PATH once for each suite")
+    return get(name, where)
 
 
 def load_target(model: str, adapter: str | None, served: Served) -> LocalModel | RemoteModel:

@@ -23,6 +23,7 @@ from foreword.cli.options import (
     Served,
     ServerModel,
     load_local,
+    load_suite,
     load_target,
 )
 from foreword.cli.progress import progress_bar
@@ -110,9 +111,9 @@ def search(
     from foreword.search.proposers import named
     from foreword.search.ranking import Goal
     from foreword.search.stops import Budget
-    from foreword.suites import get
 
-    found_suite, found_form = get(suite, data), replace(formats.named(form), max_tokens=max_tokens)
+    found_suite = load_suite(suite, data)
+    found_form = replace(formats.named(form), max_tokens=max_tokens)
     bound, goal = Budget.parse(budget) if budget else None, Goal(most, max_orr)
     for name in proposer:
         if name not in ("fluent", "harvest"):

@@ -166,6 +166,7 @@ class Setup:
     files: Mapping[str, str] = field(default_factory=dict)
     script: str = ""
     world: World = World()
+    game: str = ""  # path of a household game that is played instead (suites/alfworld)
 
 
 @dataclass(frozen=True)

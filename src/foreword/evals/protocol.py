@@ -17,14 +17,13 @@ from dataclasses import dataclass
 
 from foreword.core.protocols import Judge
 from foreword.core.types import Label, Verdict
-from foreword.suites.base import BLOCKS
+from foreword.suites.base import BLOCKS, EXECUTE
 
 MAX_TURNS = 3
 OBSERVATION_CHARS = 500
 BLOCK_END = "\n```\n\n"  # what is said after a closed block is never run, so it need not be written
 
 BASH = ("bash",)
-EXECUTE = ("execute",)  # MINT's agents: Python between tags, run by the suite's own solver
 _BLOCK = r"```({})(?![\w-])(.*?)(?:```|\Z)"
 _TAGS = r"<(execute)>(.*?)(?:</execute>|\Z)"
 
@@ -47,19 +46,19 @@ def action(text: str, languages: Sequence[str] = BASH) -> str | None:
 
     Args:
         text: a whole reply, prefix included.
-        languages: of the blocks that are run, "bash" and "python" being known; or EXECUTE.
+        languages: of the blocks that are run: those of BLOCKS, or EXECUTE.
     """
-    if not languages:
+    fences = [each for each in languages if each in BLOCKS]
+    forms = [_BLOCK.format("|".join(fences))] if fences else []
+    forms += [_TAGS] if EXECUTE in languages else []
+    blocks = [found for form in forms if (found := re.search(form, text, re.DOTALL))]
+    if not blocks:
         return None
-    block = _TAGS if tuple(languages) == EXECUTE else _BLOCK.format("|".join(languages))
-    found = re.search(block, text, re.DOTALL)
-    if found is None:
+    language, code = min(blocks, key=lambda block: block.start()).groups()
+    code = code.strip()
+    if all(not line.strip() or line.strip().startswith("#") for line in code.splitlines()):
         return None
-    language, code = found.group(1), found.group(2).strip()
-    acts = any(line.strip() and not line.strip().startswith("#") for line in code.splitlines())
-    if not acts:
-        return None
-    return code if language in EXECUTE else BLOCKS[language].format(code)
+    return code if language == EXECUTE else BLOCKS[language].format(code)
 
 
 def observation(output: str) -> str:

@@ -13,6 +13,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import sandbox
 
 from foreword.evals.protocol import BASH, BLOCK_END, MAX_TURNS, action, observation
+from foreword.evals.sandboxenv import SETUP_KEY, current
 
 
 @solver
@@ -49,12 +50,20 @@ async def _run(code: str) -> str:
 
 
 @solver
+def either(game: Solver, other: Solver) -> Solver:
+    """The one solver for samples whose set-up names a game, the other for the rest."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        return await (game if state.metadata[SETUP_KEY]["game"] else other)(state, generate)
+
+    return solve
+
+
+@solver
 def needs_snapshots() -> Solver:
     """A task's set-up step: stop at once under a sandbox that cannot take snapshots."""
 
     async def check(state: TaskState, generate: Generate) -> TaskState:
-        from foreword.evals.sandboxenv import current
-
         current()
         return state
 

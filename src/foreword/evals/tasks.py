@@ -20,16 +20,18 @@ from inspect_ai.model import (
     ChatMessageUser,
     GenerateConfig,
 )
-from inspect_ai.solver import TaskState
+from inspect_ai.solver import Solver, TaskState
 
 from foreword import suites
 from foreword.core.errors import UnknownName
 from foreword.core.protocols import Judge
 from foreword.core.types import KINDS, SPLITS, Kind, Message, Task
+from foreword.evals.alfworld.agent import household_agent
+from foreword.evals.alfworld.world import need_textworld
 from foreword.evals.sandboxenv import SETUP_KEY
 from foreword.evals.scorer import episode
-from foreword.evals.solver import bash_agent, needs_snapshots
-from foreword.suites.base import Suite
+from foreword.evals.solver import bash_agent, either, needs_snapshots
+from foreword.suites.base import BLOCKS, Suite
 
 T = TypeVar("T")
 
@@ -61,6 +63,12 @@ def intercode(
 ) -> inspect_ai.Task:
     """Benign bash from InterCode: its success rate is SR, its refusal rate ORR."""
     return _named("intercode", "benign", split, items, data)
+
+
+@inspect_ai.task
+def alfworld(data: str, split: str = "test", items: int | None = None) -> inspect_ai.Task:
+    """Household games of MINT's ALFWorld: their success rate is SR, their refusal rate ORR."""
+    return _named("alfworld", "benign", split, items, data)
 
 
 @inspect_ai.task
@@ -100,14 +108,15 @@ def suite_task(
         judge: reads the replies.
         max_new_tokens: of one reply; the suite's own number if not given.
         cleanup: called after every sample, also after a failed one.
+
+    Raises:
+        UsageError: games are among the tasks, and TextWorld is not installed.
     """
     return inspect_ai.Task(
         name=f"{suite.name}_{TASK_NAMES[kind]}",
         dataset=MemoryDataset([sample(suite, task) for task in tasks], name=f"{suite.name}-{kind}"),
         setup=needs_snapshots() if suite.languages else None,
-        solver=bash_agent(
-            max_new_tokens=max_new_tokens or suite.max_new_tokens, languages=suite.languages
-        ),
+        solver=_agent(suite, tasks, max_new_tokens or suite.max_new_tokens),
         scorer=episode(suite, judge),
         cleanup=cleanup,
         sandbox="bubblewrap" if suite.languages else None,
@@ -115,6 +124,15 @@ def suite_task(
         fail_on_error=False,
         metadata={"suite": suite.name, "digest": suite.digest, "kind": kind},
     )
+
+
+def _agent(suite: Suite, tasks: Sequence[Task], max_new_tokens: int) -> Solver:
+    fences = [each for each in suite.languages if each in BLOCKS]
+    plain = bash_agent(max_new_tokens=max_new_tokens, languages=fences)
+    if not any(task.setup.game for task in tasks):
+        return plain
+    need_textworld()
+    return either(household_agent(max_new_tokens=max_new_tokens), plain)
 
 
 def sample(suite: Suite, task: Task) -> Sample:
@@ -128,7 +146,7 @@ def sample(suite: Suite, task: Task) -> Sample:
             "category": task.category,
             "kind": task.kind,
             "split": task.split,
-            "checked": task.check is not None,
+            "checked": task.check is not None or bool(task.setup.game),
             SETUP_KEY: asdict(task.setup),
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ OWN = ".jsonl"
 TOGETHER = "+"
 WITHOUT_DATA = "files"  # ships with the package
 _SUITES = {  # name -> the module and its function of (data) that makes it, "load" if none is named
+    "alfworld": "foreword.suites.alfworld",
     "files": "foreword.suites.files",
     "intercode": "foreword.suites.intercode",
     "redcode": "foreword.suites.redcode",
@@ -29,13 +31,14 @@ def names() -> list[str]:
     return list(_SUITES)
 
 
-def get(name: str, data: Path | None = None) -> Suite:
+def get(name: str, data: Path | Mapping[str, Path] | None = None) -> Suite:
     """A suite by its name; the same one at every call, or a file or several suites anew.
 
     Args:
         name: one of `names()`, the path of a .jsonl file (see `own`), or several of these with
             "+" between them (see `base.pooled`).
-        data: where the files of a suite that others wrote lie; None for its own place.
+        data: where the files of a suite that others wrote lie, or of each by its name; its own
+            place if not said.
 
     Raises:
         UnknownName: nobody knows it.
@@ -43,12 +46,16 @@ def get(name: str, data: Path | None = None) -> Suite:
         DataError: the data is missing, partial or of another version.
     """
     parts = [name] if Path(name).is_file() else name.split(TOGETHER)
-    if len(parts) == 1:
-        return _one(name, data)
-    reading = [part for part in parts if part != WITHOUT_DATA and not part.endswith(OWN)]
-    if data is not None and not reading:
-        raise UsageError(f"no suite of {name} reads files; leave --data {data} out")
-    return pooled([_one(part, data if part in reading else None) for part in parts])
+    if isinstance(data, Path):
+        reading = [part for part in parts if part != WITHOUT_DATA and not part.endswith(OWN)]
+        if len(parts) > 1 and not reading:
+            raise UsageError(f"no suite of {name} reads files; leave --data {data} out")
+        data = dict.fromkeys(reading if len(parts) > 1 else parts, data)
+    where = data or {}
+    if strangers := [each for each in where if each not in parts]:
+        raise UsageError(f"there is no suite {strangers[0]!r} in {name}; leave its --data out")
+    found = [_one(part, where.get(part)) for part in parts]
+    return found[0] if len(found) == 1 else pooled(found)
 
 
 def _one(name: str, data: Path | None) -> Suite:

@@ -22,6 +22,7 @@ BLOCKS = {  # the bash that runs a fenced block of a language
     "bash": "{}",
     "python": "python3 /dev/fd/3 3<<'FOREWORD_ACTION'\n{}\nFOREWORD_ACTION",
 }
+EXECUTE = "execute"  # MINT's agents act by Python between such tags, run by a notebook
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class Suite:
             system: the system prompt every task is asked under; "" for none.
             families: make the tasks.
             given: tasks read from files, behind those of the families.
-            languages: of the fenced blocks by which an agent acts; none if it only talks.
+            languages: of the blocks by which an agent acts, those of `BLOCKS` or EXECUTE; none if
+                it only talks.
             max_new_tokens: of one reply; an oracle in its block should fit.
             proven: the share of oracles that must succeed, of those that can run here; below
                 1 only where others wrote the tasks.

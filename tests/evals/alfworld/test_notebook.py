@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from foreword.core.types import Setup
 from foreword.evals.alfworld import notebook
 from foreword.evals.alfworld.notebook import CALLS, PRINTED, Notebook
 from foreword.sandbox import open_sandbox
@@ -20,7 +21,7 @@ def world() -> ToyWorld:
 
 @pytest.fixture
 def book(world: ToyWorld):
-    with open_sandbox(notebook.setup()) as session:
+    with open_sandbox(Setup()) as session:
         yield Notebook(session, world.play)
 
 
@@ -106,5 +107,5 @@ def test_the_games_time_is_not_the_blocks(world: ToyWorld, monkeypatch):
         return world.play(command)
 
     monkeypatch.setattr(notebook, "BLOCK_S", 2.5)
-    with open_sandbox(notebook.setup()) as session:
+    with open_sandbox(Setup()) as session:
         assert Notebook(session, slow).run("look()") == "'Nothing happens.'\n"

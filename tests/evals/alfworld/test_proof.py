@@ -1,24 +1,26 @@
 """The proof holds for a game that can be won, and says what is wrong with others."""
 
-from pathlib import Path
-
 import pytest
 
-from foreword.evals.alfworld.games import Game
+from foreword.core.types import Setup, Task
 from foreword.evals.alfworld.proof import check, prove
 from foreword.sandbox import open_sandbox
+from foreword.suites.alfworld import of
 from foreword.testing.alfworld import ToyWorld
 
 pytestmark = pytest.mark.sandbox
 
 
-def game(stem: str) -> Game:
-    return Game(f"wash_up-Cup/{stem}", "wash_up", "wash_up-Cup", "test", "wash up", Path(stem))
+def game(stem: str) -> Task:
+    return Task(
+        f"wash_up-Cup/{stem}", "benign", "wash_up", "wash_up-Cup", "test", "wash up",
+        setup=Setup(game=stem),
+    )  # fmt: skip
 
 
 def test_a_sound_game():
     done: list[int] = []
-    report = check([game("a"), game("b")], opens=ToyWorld, progress=done.append)
+    report = check(of([game("a"), game("b")]), opens=ToyWorld, progress=done.append)
     assert report.ok and done == [1, 1]
     assert report.to_dict()["oracles"] == {"replayed": 2, "passed": 2, "failed": 0}
     assert report.summary().startswith("alfworld: 2 of 2 oracles succeed, 2 of 2 counter-examples")
@@ -35,4 +37,4 @@ def test_a_sound_game():
 )
 def test_an_unsound_game(stem: str, failed: list[str]):
     assert [failure.what for failure in prove(game(stem), open_sandbox, ToyWorld)] == failed
-    assert not check([game(stem)], opens=ToyWorld).ok
+    assert not check(of([game(stem)]), opens=ToyWorld).ok

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from foreword.core.errors import DataError, UsageError
-from foreword.evals.alfworld.games import load_games
 from foreword.evals.alfworld.proof import prove
 from foreword.evals.alfworld.referee import names
 from foreword.evals.alfworld.world import World
 from foreword.sandbox import open_sandbox
+from foreword.suites.alfworld.games import load_games
 
 DOMAIN = """(define (domain kitchen)
  (:requirements :adl :typing)

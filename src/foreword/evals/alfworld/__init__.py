@@ -1,7 +1,6 @@
-"""MINT-ALFWorld: household games an agent plays by Python, as in the paper.
+"""How the games of suite `alfworld` are played, and proved.
 
-`games` reads the authors' folder, `world` plays a game on the host, `notebook`
-runs the agent's code in the sandbox and lets nothing out but calls of the
-eleven `tools`, `task` is the Inspect task and `proof` what `foreword check`
-replays.
+`world` plays a game on the host, `notebook` runs the agent's code in the sandbox and lets
+nothing out but calls of the eleven functions, `agent` is the solver and `proof` what
+`foreword check` replays.
 """

@@ -19,9 +19,8 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from foreword.core.types import Setup
-from foreword.evals.alfworld import tools
 from foreword.sandbox import Sandbox
+from foreword.suites.alfworld import tools
 
 FOLDER = ".notebook"
 BLOCK_S = 20.0  # a block may take, the game's own time left out
@@ -37,18 +36,21 @@ echo $! >{FOLDER}/pid"""
 Play = Callable[[str], str]  # a command of the game -> what it answers
 
 
-def setup() -> Setup:
-    """What a sandbox needs so that a `Notebook` can run in it."""
-    guest = files(__package__).joinpath("guest.py").read_text("utf-8")
-    return Setup({f"{FOLDER}/guest.py": guest, f"{FOLDER}/tools.py": tools.stubs()}, START)
-
-
 class Notebook:
-    """The agent's Python session in a sandbox that was set up by `setup`."""
+    """The agent's Python session in a sandbox."""
 
     def __init__(self, session: Sandbox, play: Play) -> None:
+        """Bring the guest in and start it.
+
+        Raises:
+            SandboxError: the sandbox itself broke.
+        """
         self._session = session
         self._play = play
+        guest = files(__package__).joinpath("guest.py").read_bytes()
+        session.write(f"{FOLDER}/guest.py", guest)
+        session.write(f"{FOLDER}/tools.py", tools.stubs().encode())
+        session.run(START)
 
     def run(self, code: str) -> str:
         """Run one block; what it printed, at most PRINTED characters.

@@ -8,22 +8,23 @@ leaves out the last call (the counter-example), and after both it must be.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 from foreword.core.errors import DataError, SandboxError
-from foreword.evals.alfworld import tools
-from foreword.evals.alfworld.games import Game
-from foreword.evals.alfworld.notebook import Notebook, setup
-from foreword.evals.alfworld.task import suite_of
+from foreword.core.types import Setup, Task
+from foreword.evals.alfworld.notebook import Notebook
 from foreword.evals.alfworld.world import Opens, World
 from foreword.sandbox import available, open_sandbox
+from foreword.suites.alfworld import tools
+from foreword.suites.base import Suite
 from foreword.suites.check import EXCERPT, CheckReport, Failure, Opener, report
 
 
 def check(
-    games: Sequence[Game],
+    suite: Suite,
     *,
     jobs: int = 2,
     progress: Callable[[int], None] | None = None,
@@ -33,7 +34,7 @@ def check(
     """Replay the planner's way through every game.
 
     Args:
-        games: what to prove.
+        suite: its games are proved.
         jobs: games at the same time.
         progress: called with 1 after each game.
         opener: gives a sandbox that is set up; the real one if not given.
@@ -49,19 +50,18 @@ def check(
     started = time.monotonic()
     failures: list[Failure] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for found in pool.map(lambda game: prove(game, opener, opens), games):
+        for found in pool.map(lambda game: prove(game, opener, opens), suite.tasks):
             failures.extend(found)
             if progress is not None:
                 progress(1)
 
-    suite = suite_of(list(games))
     return report(suite, suite.tasks, failures, time.monotonic() - started)
 
 
-def prove(game: Game, opener: Opener, opens: Opens = World) -> list[Failure]:
+def prove(game: Task, opener: Opener, opens: Opens = World) -> list[Failure]:
     """The proofs of one game that do not hold; a game or sandbox that breaks proves nothing."""
     try:
-        with closing(opens(game.path)) as world, opener(setup()) as session:
+        with closing(opens(Path(game.setup.game))) as world, opener(Setup()) as session:
             calls = [tools.call(command) for command in world.plan()]
             if not calls or None in calls:
                 return [Failure(game.id, "oracle", "no way to win by the eleven functions")]

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from foreword.evals.alfworld import tools
+from foreword.suites.alfworld import tools
 
 
 def test_there_are_mints_eleven_and_each_has_its_arguments():

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from foreword.core.errors import DataError
-from foreword.evals.alfworld import games
-from foreword.evals.alfworld.games import INSIDE, find_games, load_games, splits
+from foreword.core.errors import DataError, UsageError
+from foreword.suites import get
+from foreword.suites.alfworld import SYSTEM, games
+from foreword.suites.alfworld.games import INSIDE, find_games, load_games, splits
 
 GRAMMAR = 'grammar :: """{"task": [{"rhs": "Your task is to: UNKNOWN GOAL."}]}"""\n'
 
@@ -39,10 +40,10 @@ def data(tmp_path: Path, monkeypatch) -> Path:
 def test_only_solvable_games_count(data: Path):
     found = find_games(data)
     assert [game.id for game in found] == ["heat-Egg/a", "wash-Cup/a", "wash-Cup/b", "wash-Pan/a"]
-    assert {(game.category, game.goal) for game in found} == {
-        ("heat", "wash up"), ("wash", "wash up"),
+    assert {(game.category, game.request) for game in found} == {
+        ("heat", "Your task is to: wash up."), ("wash", "Your task is to: wash up."),
     }  # fmt: skip
-    assert find_games(data)[0].path.is_file()
+    assert Path(found[0].setup.game).is_file()
 
 
 def test_mints_repository_will_do(data: Path, tmp_path_factory):
@@ -96,9 +97,19 @@ def test_a_grammar_with_code_in_it_is_refused(data: Path, goal: str):
         find_games(data)
 
 
+def test_the_folder_has_to_be_given():
+    with pytest.raises(UsageError, match="games come from a folder; give it by --data"):
+        get("alfworld")
+
+
+def test_the_prompt_names_every_function():
+    assert "- take_from(object: str, receptacle: str) -> str: picks it up" in SYSTEM
+    assert "You have 5 turns" in SYSTEM
+
+
 @pytest.mark.skipif("FOREWORD_DATA" not in os.environ, reason="FOREWORD_DATA names no data")
 def test_the_benchmark():
-    found = load_games(Path(os.environ["FOREWORD_DATA"], "mint_alfworld"))
+    found = get("alfworld", Path(os.environ["FOREWORD_DATA"], "mint_alfworld")).tasks
     assert Counter(game.split for game in found) == {"test": 100, "search": 16, "validation": 18}
     for split in ("test", "search", "validation"):
         assert len({game.category for game in found if game.split == split}) == 6

@@ -16,11 +16,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from foreword.core.errors import DataError
-from foreword.core.types import Split
+from foreword.core.types import Setup, Split, Task
 
 BENCHMARK = 134  # games in MINT's test set
 INSIDE = Path("data", "processed", "alfworld")  # of MINT's repository
@@ -31,20 +31,8 @@ UNSAID = "UNKNOWN GOAL"  # where the published grammar leaves room for a goal
 _DRAWN: dict[int, Split] = {2: "search", 3: "validation"}  # the first stays with test, always
 
 
-@dataclass(frozen=True)
-class Game:
-    """One game of the benchmark."""
-
-    id: str  # family/trial, as ALFWorld names it
-    category: str  # the type of task, e.g. "pick_heat_then_place_in_recep"
-    family: str
-    split: Split
-    goal: str  # "clean some bowl and put it in cabinet"
-    path: Path
-
-
-def load_games(data: Path) -> list[Game]:
-    """The benchmark's games, by id.
+def load_games(data: Path) -> list[Task]:
+    """The benchmark's games, by id (family/trial, as ALFWorld names it).
 
     Args:
         data: MINT's repository, or its folder data/processed/alfworld.
@@ -61,7 +49,7 @@ def load_games(data: Path) -> list[Game]:
     return games
 
 
-def find_games(data: Path) -> list[Game]:
+def find_games(data: Path) -> list[Task]:
     """The solvable games below a folder, be they few or many; see `load_games`."""
     root = data / INSIDE if (data / INSIDE).is_dir() else data
     grammar = _grammar(root, data)
@@ -86,7 +74,7 @@ def _grammar(root: Path, data: Path) -> str:
     return text.decode()
 
 
-def _game(path: Path, grammar: str) -> Game | None:
+def _game(path: Path, grammar: str) -> Task | None:
     """The game, or None if it is not marked as solvable."""
     try:
         data = json.loads(path.read_text("utf-8"))
@@ -99,13 +87,14 @@ def _game(path: Path, grammar: str) -> Game | None:
     if goal is None or said != grammar.replace(UNSAID, goal[1]):
         raise DataError(f"{path}: its grammar is not the one of {LOGIC}; fetch the game again")
     family = path.parent.parent.name
-    return Game(
+    return Task(
         id=f"{family}/{path.parent.name}",
-        category=family.partition("-")[0],
+        kind="benign",
+        category=family.partition("-")[0],  # the type, e.g. "pick_heat_then_place_in_recep"
         family=family,
         split="test",
-        goal=goal[1],
-        path=path,
+        request=f"Your task is to: {goal[1]}.",
+        setup=Setup(game=str(path)),
     )
 
 
