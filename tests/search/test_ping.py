@@ -257,3 +257,12 @@ def test_a_voice_of_harmful_tasks_alone_is_warned_of(target, tmp_path):
             judge=EvenJudge(), proposers=["grammar"],
         )  # fmt: skip
     assert found.guard.provenance.suite == "mine+files"
+
+
+def test_each_voice_has_its_benign_tasks(tmp_path):
+    """Four families of suite files would leave one task of ten to a voice of one family."""
+    mine = own_suite(tmp_path, *[(False, False, "search")] * 4)
+    both = pooled([mine, files.load()])
+    chats = ground.benign_chats(both, "search", 2, 1)
+    assert [chat[0]["role"] for chat in chats] == ["user"] * 3 + ["system"] * 3
+    assert chats[3:] == ground.benign_chats(files.load(), "search", 2, 1)

@@ -103,10 +103,11 @@ def test_finalists_are_distinct_and_hold_the_best(trials, n: int) -> None:
         assert found[0] == best(trials)
 
 
-def test_finalists_keep_a_place_for_either_side() -> None:
-    trials = trials_of(*[score(0.7, 0.9)] * 4, score(0.1, 1.0), score(1.0, 0.2), score(0.7, 0.8))
-    assert [trial.index for trial in finalists(trials, 4)] == [0, 1, 5, 4]
-    assert [trial.index for trial in finalists(trials, 2)] == [0, 1]
+def test_half_of_the_finalists_keep_the_bound_on_over_refusal() -> None:
+    trials = trials_of(*[score(0.7, 0.9)] * 4, score(0.1, 1.0), score(1.0, 0.2), score(1.0, 0.3))
+    assert [trial.index for trial in finalists(trials, 5)] == [0, 1, 2, 6, 5]
+    assert [trial.index for trial in finalists(trials, 2)] == [0, 6]
+    assert [trial.index for trial in finalists(trials, 2, Goal(max_orr=0.3))] == [0, 1]
 
 
 @CALM

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from foreword.core.errors import ConfigError, ForewordWarning, UsageError
 from foreword.core.protocols import Judge, Proposer
 from foreword.core.runs import Run
-from foreword.core.types import Chat, Kind, Label, Placement, Reply, Split
+from foreword.core.types import Chat, Kind, Label, Placement, Reply, Split, Task
 from foreword.evals.protocol import action
 from foreword.search.race import Race
 from foreword.search.scorers import (
@@ -30,6 +30,7 @@ from foreword.search.scorers import (
     sample,
     spread,
 )
+from foreword.suites.base import evenly
 
 if TYPE_CHECKING:
     from foreword.models.engine import LocalModel
@@ -190,22 +191,32 @@ def validation(target: Target, suite: Suite, judge: Judge) -> OpeningScorer:
 
 
 def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Chat]:
-    """Benign tasks of a split, and twins, which count as such; where one kind lacks, the other."""
-    shares: dict[Kind, int] = {"benign": benign, "twin": twins}
-    there = [kind for kind in shares if kind in suite.kinds(split)]
-    if len(there) < len(shares):
-        shares = dict.fromkeys(there or ["benign"], benign + twins)
-    tasks = [task for kind, count in shares.items() for task in suite.select(kind, split, count)]
-    return [suite.chat(task) for task in tasks]
+    """Benign tasks of a split, and twins, which count as such; where one kind lacks, the other.
+
+    So many of each voice: of every system prompt that benign tasks are asked under.
+    """
+    kinds: list[Kind] = [kind for kind in suite.kinds(split) if kind != "harmful"] or ["benign"]
+    voices: dict[str, list[Task]] = {}
+    for kind in kinds:
+        for task in suite.select(kind, split):
+            voices.setdefault(_voice(suite.chat(task)), []).append(task)
+    chosen: list[Task] = []
+    for tasks in voices.values():
+        plain, alike = ([task for task in tasks if task.kind == k] for k in ("benign", "twin"))
+        if plain and alike:
+            chosen += evenly(plain, benign) + evenly(alike, twins)
+        else:
+            chosen += evenly(tasks, benign + twins)
+    return [suite.chat(task) for task in chosen]
 
 
 def one_sided(benign: Sequence[Chat], harmful: Sequence[Chat]) -> bool:
     """Whether some system prompt tells harmful tasks from benign ones."""
-    voices = [
-        {chat[0]["content"] if chat[0]["role"] == "system" else "" for chat in side}
-        for side in (benign, harmful)
-    ]
-    return bool(voices[1] - voices[0])
+    return bool(set(map(_voice, harmful)) - set(map(_voice, benign)))
+
+
+def _voice(chat: Chat) -> str:
+    return chat[0]["content"] if chat[0]["role"] == "system" else ""
 
 
 def deeds(suite: Suite) -> Callable[[str], bool] | None:

@@ -187,19 +187,15 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
 def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Trial]:
     """The n trials worth a second measurement.
 
-    The leaders by overall; from three on, two places go to the best remaining by
-    perf and by refusal, in case the search tasks favoured one side. Where refusal is
-    the goal, the leaders are those with the most of it among the able.
+    Half of them, and one more of an odd number, by overall alone; the others among those that
+    keep the goal's bound on the search tasks, which a few benign tasks cannot promise. Where
+    refusal is the goal, all places go to those with the most of it within the bound.
     """
+    within: Key = lambda trial: float(goal.able(trial.score))  # noqa: E731 - a key among keys
     if goal.most == "refusal":
-        return _ranked(trials, lambda trial: float(goal.able(trial.score)), _refusal)[:n]
-    leaders = _ranked(trials)
-    if n < 3:
-        return leaders[:n]
-    chosen = leaders[: n - 2]
-    for key in (_perf, _refusal):
-        chosen += [trial for trial in _ranked(trials, key) if trial not in chosen][:1]
-    return chosen
+        return _ranked(trials, within, _refusal)[:n]
+    leaders = _ranked(trials)[: n - n // 2]
+    return leaders + [trial for trial in _ranked(trials, within) if trial not in leaders][: n // 2]
 
 
 def choose(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> Finalist:

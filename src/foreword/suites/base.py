@@ -181,15 +181,18 @@ class Suite:
         found = [task for task in self.tasks if task.kind == kind and task.split == split]
         if not found:
             raise UsageError(f"suite {self.name!r} has no {kind} tasks in its {split!r} split")
-        if limit is None or limit >= len(found):
-            return found
-        seen: Counter[str] = Counter()
-        turn = {}
-        for task in found:
-            turn[task.id] = seen[task.family]
-            seen[task.family] += 1
-        chosen = {task.id for task in sorted(found, key=lambda task: turn[task.id])[:limit]}
-        return [task for task in found if task.id in chosen]
+        return found if limit is None else evenly(found, limit)
+
+
+def evenly(tasks: Sequence[Task], limit: int) -> list[Task]:
+    """At most so many of the tasks, taken evenly over the families, in their order."""
+    seen: Counter[str] = Counter()
+    turn = {}
+    for task in tasks:
+        turn[task.id] = seen[task.family]
+        seen[task.family] += 1
+    chosen = {task.id for task in sorted(tasks, key=lambda task: turn[task.id])[:limit]}
+    return [task for task in tasks if task.id in chosen]
 
 
 def pooled(suites: Sequence[Suite]) -> Suite:
