@@ -155,6 +155,12 @@ def test_over_refusal_beyond_the_bound_loses_to_anything_within() -> None:
     assert choose([strict]) is strict
 
 
+def test_the_bound_itself_is_within() -> None:
+    assert Goal(max_orr=0.05).able(score(57 / 60, 0.5))
+    assert Goal(max_orr=0.3).able(score(0.7, 0.5))
+    assert not Goal(max_orr=0.05).able(score(56 / 60, 0.5))
+
+
 def test_the_goal_of_refusal_subject_to_over_refusal() -> None:
     goal = Goal("refusal", 0.2)
     trials = trials_of(score(1.0, 0.7), score(0.8, 0.8), score(0.5, 1.0), score(0.9, 0.8))

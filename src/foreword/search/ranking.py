@@ -31,7 +31,7 @@ class Goal:
 
     def able(self, score: Score) -> bool:
         """Whether it refuses few enough of the benign tasks."""
-        return 1 - score.perf <= self.max_orr
+        return score.perf > 1 - self.max_orr - 1e-9  # 3 of 60 are 5 %, whatever the last bit says
 
 
 PAPERS = Goal()
