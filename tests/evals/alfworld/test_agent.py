@@ -89,7 +89,6 @@ def test_games_and_bash_stand_in_one_suite(tmp_path: Path):
 
 def test_without_textworld_it_is_told_before_anything_runs(tmp_path: Path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("foreword.evals.alfworld.world.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'foreword\[alfworld\]'"):
         played(tmp_path, LOOK)

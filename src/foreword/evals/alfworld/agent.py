@@ -25,13 +25,10 @@ NO_BLOCK = "There was no block to run. Write Python between <execute> and </exec
 
 
 @solver
-def household_agent(
-    max_steps: int = MAX_STEPS, max_new_tokens: int = MAX_NEW_TOKENS, opens: Opens = World
-) -> Solver:
+def household_agent(max_new_tokens: int = MAX_NEW_TOKENS, opens: Opens = World) -> Solver:
     """An agent that plays the sample's game by <execute> blocks, run in its sandbox.
 
     Args:
-        max_steps: replies at most; the block of the last one is still run.
         max_new_tokens: of one reply.
         opens: begins the game of a path.
     """
@@ -41,7 +38,7 @@ def household_agent(
         try:
             notebook = await off_loop(partial(Notebook, current().session, world.play))
             state.user_prompt.text = world.intro
-            for _ in range(max_steps):
+            for _ in range(MAX_STEPS):  # the prompt says so; the last block is still run
                 state = await generate(state, max_tokens=max_new_tokens, stop_seqs=[END])
                 code = action(state.output.completion, [EXECUTE])
                 seen = NO_BLOCK if code is None else await off_loop(partial(notebook.run, code))
