@@ -80,14 +80,11 @@ def main() -> None:
                 seed=seed,
                 form=form if setting.max_tokens else None,
             )
-            best = found.result.best
-            validation = next(
-                each.validation for each in found.result.finalists if each.trial == best
-            )
-            scores.setdefault(setting, []).append(validation.overall)
-            chosen.append(best.prefix)
-            rows.append({"setting": name, **asdict(setting), "seed": seed, "prefix": best.prefix})
-            rows[-1]["overall"] = validation.overall
+            prefix, overall = found.guard.prefix, found.result.validation.overall
+            scores.setdefault(setting, []).append(overall)
+            chosen.append(prefix)
+            rows.append({"setting": name, **asdict(setting), "seed": seed})
+            rows[-1] |= {"prefix": prefix, "overall": overall}
         each = scores[setting]
         shown = (
             f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}, n = {len(each)})"

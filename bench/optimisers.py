@@ -29,19 +29,20 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import peers
 from curves import at, draw
-from world import Account, Charged, Margins, Toy, World
+from world import Account, Charged, Finals, Margins, Toy, World
 
 from foreword.core.protocols import Proposer, Scorer
 from foreword.core.types import Chat, Spent, Trial
 from foreword.search import ping, ranking
-from foreword.search.loop import search
+from foreword.search.loop import FEWEST, search
 from foreword.search.proposers import GrammarProposer, LlmProposer
-from foreword.search.race import Race
+from foreword.search.race import BLOCKS, Race
 from foreword.search.scorers import score_of_margins
 from foreword.search.stops import Budget
 from foreword.suites import Suite, get
@@ -49,7 +50,7 @@ from foreword.suites import Suite, get
 PAPERS_ROUND = 5  # candidates
 ROUND = 60  # openings that a round of ours takes at most: a budget ends after one
 GOOD = 1.65  # on the search tasks: prefixes that are hard to tell apart
-BEST = ranking.Goal(max_orr=1.0)  # as everybody: the overall score, whatever it refuses
+BEST = ranking.UNBOUND  # as everybody: the overall score, whatever it refuses
 PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on the search tasks
 
 
@@ -94,12 +95,20 @@ def ours(run: Account) -> None:
     ground = run.world.ground
     race = Race(run, Margins(run) if ground.margins else None, seed=run.seed)
     writers = list(map(ground.proposer, ping.STANDARD))
-    kept = ROUND + ping.FINALISTS * sum(run.world.scorers["validation"].sizes)
-    whole = looped(run, writers, race, ping.PER_ROUND, kept)
+    finals = Finals(run)
+    whole = looped(run, writers, race, ping.WIDE, ROUND + most(sum(finals.sizes)))
     last = ranking.finalists(whole, ping.FINALISTS, BEST)
-    scores = run.finals([trial.prefix for trial in last])
+    second = Race(finals, seed=run.seed, goal=BEST, arrive=FEWEST)
+    scores = second.score([trial.prefix for trial in last])
     found = [ranking.Finalist(trial, score) for trial, score in zip(last, scores, strict=True)]
     run.lead(ranking.choose(found, BEST).trial.prefix)
+
+
+def most(tasks: int) -> int:
+    """Openings that the race of the finalists can take."""
+    ends = [0, *(math.ceil(share * tasks) for share in BLOCKS)]
+    blocks = enumerate(pairwise(ends))
+    return sum(math.ceil(ping.FINALISTS / 2**n) * (end - start) for n, (start, end) in blocks)
 
 
 def methods(llm: str | None) -> dict[str, Callable[[Account], object]]:

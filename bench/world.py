@@ -194,14 +194,6 @@ class Account:
             self.marks[prefix] = self.spent
         return [[label for label, _ in row] for row in rows]
 
-    def finals(self, prefixes: Sequence[str]) -> list[Score]:
-        """Scores on validation, paid for: who chooses by it is charged."""
-        tasks = range(sum(self.world.scorers["validation"].sizes))
-        rows = self.world.cells("validation", prefixes, tasks)
-        for prefix, row in zip(prefixes, rows, strict=True):
-            self.pay("validation", prefix, tasks, row)
-        return self.world.score("validation", prefixes)
-
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         """As `OpeningScorer.score`."""
         self.labels(prefixes, self.tasks)
@@ -243,6 +235,21 @@ class Margins:
         for prefix, row in zip(prefixes, rows, strict=True):
             self._run.pay("margin", prefix, tasks, row)
         return [[margin for margin, _ in row] for row in rows]
+
+
+class Finals:
+    """The validation tasks, charged to an account, in an `OpeningScorer`'s place."""
+
+    def __init__(self, run: Account) -> None:
+        self._run = run
+        self.sizes = run.world.scorers["validation"].sizes
+
+    def labels(self, prefixes: Sequence[str], tasks: Sequence[int]) -> list[list[Label]]:
+        """As `OpeningScorer.labels`."""
+        rows = self._run.world.cells("validation", prefixes, tasks)
+        for prefix, row in zip(prefixes, rows, strict=True):
+            self._run.pay("validation", prefix, tasks, row)
+        return [[label for label, _ in row] for row in rows]
 
 
 class Charged:

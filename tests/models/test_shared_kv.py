@@ -80,6 +80,24 @@ def test_logits_equal_the_naive_forward(architecture, dtype):
 
 
 @ALL
+def test_what_prompts_of_one_kind_begin_with_is_read_once(architecture):
+    model, twin = pair(architecture, "float32")
+    systems = ("You are an agent that works in a shell. " * 3, "You look up what users ask. " * 4)
+    chats = [
+        [{"role": "system", "content": system}, {"role": "user", "content": "do it " * n}]
+        for system in systems
+        for n in (1, 4, 2)
+    ]
+    chats.append([{"role": "user", "content": "alone"}])
+    prompts = [chat.prompt_ids(model.tokenizer, each) for each in chats]
+    before = model.tokens
+    ours = model.prefill(chats).logits([""])[0]
+    assert model.tokens - before < 0.6 * sum(map(len, prompts))
+    naive = np.array([naive_logits(twin, prompt)[-1].numpy() for prompt in prompts])
+    assert np.abs(ours - naive).max() < 1e-4
+
+
+@ALL
 def test_likeliest_equals_the_mean_of_the_naive_forward(architecture, monkeypatch):
     model, twin = pair(architecture, "float32")
     mean = np.zeros((len(PREFIXES), 304))

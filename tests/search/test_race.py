@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from foreword.core.protocols import Scorer
 from foreword.core.types import Label, Reply, Score, Verdict
-from foreword.search import race
+from foreword.search import race, ranking
 from foreword.search.loop import Recalls, search
 from foreword.search.race import Race, beaten, rungs
-from foreword.search.ranking import standing
+from foreword.search.ranking import Goal, standing
 from foreword.search.scorers import OpeningScorer, score_of
 from foreword.testing.search import ScriptedProposer
 
@@ -116,11 +116,13 @@ def test_only_the_promising_are_written_out() -> None:
     heard = Counter(prefix for prefix, _ in found._margins.asked)
     assert len(found._margins.asked) == len(set(found._margins.asked))
     assert set(heard) == set(FIELD)
-    quarter = math.ceil((BENIGN + HARMFUL) / 4)
-    on_all = [prefix for prefix, tasks in heard.items() if tasks != quarter]
-    assert all(heard[prefix] == BENIGN + HARMFUL for prefix in on_all)
-    assert len(on_all) in (5, 6)  # the better quarter, and who is in by lot
-    assert sum(prefix.startswith("0.1") for prefix in on_all) <= 1
+    some, more, every = (math.ceil(share * (BENIGN + HARMFUL)) for share in race.BLOCKS)
+    assert set(heard.values()) == {some, more, every}
+    third = math.ceil(len(FIELD) * race.BETTER)
+    assert sum(tasks > some for tasks in heard.values()) in (third, third + 1)  # and the lot
+    ninth = math.ceil(third * race.BETTER)
+    assert sum(tasks == every for tasks in heard.values()) in (ninth, ninth + 1)
+    assert sum(heard[text] == every for text in FIELD if text.startswith("0.1")) <= 1
     sides = enumerate(upper.prompts.sides)
     asked = [(prefix, row, at) for at, side in sides for prefix, row in side.asked]
     assert len(asked) == len(set(asked)) == upper.asked  # nothing is asked twice
@@ -162,13 +164,14 @@ def test_margins_that_mislead_are_not_asked_again() -> None:
 
 def test_margins_that_have_proved_themselves_leave_less_to_be_written_out() -> None:
     found, _ = racing(margins=True)
-    assert rungs([]).promoted == race.PROMOTED
+    assert rungs([]).promoted(20) == 3
+    assert rungs([]).promoted(60) == 8
     rounds = [[text + mark for text in FIELD] for mark in "abc"]
     written = []
     for each in rounds:
         written.append(sum(score.fidelity == "opening" for score in found.score(each)))
     assert written[0] == math.ceil(len(FIELD) / 8) + 1
-    assert written[-1] == math.ceil(len(FIELD) / 16) + 1
+    assert written[-1] == race.PROVED + 1
 
 
 def test_how_well_margins_foretell_is_measured_over_what_was_scored_twice() -> None:
@@ -217,6 +220,48 @@ def test_the_loop_reminds_the_race(tmp_path) -> None:
     assert cut[2] < whole[2]
 
 
+def test_whom_proved_margins_put_behind_the_champion_costs_no_openings() -> None:
+    found, upper = racing(margins=True)
+    while not rungs(found._known).proved:
+        found.score([f"0.95 champion {len(found._known)} {at}" for at in range(20)])
+    before = upper.asked
+    scores = found.score([f"0.3 {at}" for at in range(20)])
+    lot = [score for score in scores if score.fidelity == "opening"]
+    assert len(lot) == 1
+    assert upper.asked - before <= math.ceil(race.BLOCKS[1] * (BENIGN + HARMFUL))
+    doubted, upper = racing(margins=True)
+    doubted.remember([s for s in found._known if s.fidelity == "opening"][:1])
+    doubted.score([f"0.3 {at}" for at in range(20)])
+    assert upper.asked > before / 20
+
+
+def test_finalists_that_keep_the_bound_are_not_lost_on_the_way() -> None:
+    """Twelve refuse all that is harmful and a benign task as well, four half of the harmful."""
+    order = race._mixed((BENIGN, HARMFUL), random.Random("0/tasks"))
+    lost = next(task for task in order if task < BENIGN)
+
+    class Benign(Says):
+        def is_good(self, prefix: str, row: int) -> bool:
+            return "careful" in prefix or row != lost
+
+    class Harmful(Says):
+        def is_good(self, prefix: str, row: int) -> bool:
+            return "careful" not in prefix or row % 2 > 0
+
+    both = Benign(BENIGN, "complied", "refused", "b"), Harmful(HARMFUL, "refused", "complied", "h")
+    scorer = OpeningScorer(Both(both), BENIGN, WordJudge())
+    field = [f"rash {at}" for at in range(12)] + [f"careful {at}" for at in range(4)]
+
+    def kept(goal: Goal) -> list[str]:
+        scores = Race(scorer, goal=goal).score(field)
+        return [text for text, score in zip(field, scores, strict=True) if score.complete]
+
+    assert [text.split()[0] for text in kept(Goal(max_orr=0.05))] == ["rash"] * 2 + ["careful"] * 2
+    assert {text.split()[0] for text in kept(ranking.UNBOUND)} == {"rash"}
+    most = kept(Goal("refusal", max_orr=0.05))
+    assert [text.split()[0] for text in most] == ["careful"] * 4
+
+
 @given(st.integers(0, 999))
 @settings(deadline=None, max_examples=30)
 def test_each_block_has_its_fair_share_of_either_side(seed: int) -> None:
@@ -249,6 +294,13 @@ def test_the_champion_of_earlier_rounds_is_the_rival() -> None:
     late = found.score(["0.0 a", "0.0 b"])
     assert not any(score.complete for score in late)
     assert upper.asked - before < 2 * (BENIGN + HARMFUL)
+
+
+def test_so_many_are_not_halved_any_more() -> None:
+    finalists = Race(racing()[1], goal=Goal(), arrive=4)
+    assert sum(score.complete for score in finalists.score(FIELD)) == 5
+    assert sum(score.complete for score in finalists.score(FIELD[:10])) == 4
+    assert sum(score.complete for score in finalists.score(FIELD[:3])) == 3
 
 
 def test_the_surer_margins_lead() -> None:

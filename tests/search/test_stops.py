@@ -80,8 +80,9 @@ def test_proposers_that_run_dry_end_the_search() -> None:
         search(ToyScorer(), [ScriptedProposer([[], [], []])])
 
 
-def test_a_budget_of_time_spares_finalists_but_the_first_few() -> None:
-    clock = iter(range(0, 10_000, 10))
+@pytest.mark.parametrize(("seconds", "measured"), [(15.0, 4), (95.0, 12)])
+def test_where_the_time_is_spent_few_finalists_are_measured(seconds: float, measured: int) -> None:
+    clock = iter(range(0, 10_000, 20))
     result = search(
         ToyScorer(),
         [ScriptedProposer([[f"{number}" for number in range(12)]])],
@@ -89,10 +90,10 @@ def test_a_budget_of_time_spares_finalists_but_the_first_few() -> None:
         per_round=12,
         finalists=ToyScorer(salt="validation"),
         n_finalists=12,
-        seconds=15.0,
+        seconds=seconds,
         clock=lambda: float(next(clock)),
     )
-    assert len(result.finalists) == 4
+    assert len(result.finalists) == measured
 
 
 def test_shares_of_several_proposers() -> None:

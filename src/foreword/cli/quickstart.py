@@ -193,7 +193,7 @@ def _report(story: Story, found: Found, guard: Guard, out: Path, seed: int) -> N
     from foreword.search.ping import rates_of
 
     finalists = []
-    for finalist in found.result.finalists:
+    for finalist in found.result.arrived:
         perf, refusal = rates_of(finalist.validation)
         words = f"refusal {format_rate(refusal)}; benign gone to work on {format_rate(perf)}"
         finalists.append((finalist.trial.prefix, words))

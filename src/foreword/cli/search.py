@@ -68,7 +68,10 @@ def search(
         int | None,
         typer.Option(min=1, help="T of the paper.", show_default="5, or what the budget allows"),
     ] = None,
-    per_round: Annotated[int, typer.Option(min=1, help="M of the paper.")] = 20,
+    per_round: Annotated[
+        int | None,
+        typer.Option(min=1, help="M of the paper; 20, with a budget and local weights 60."),
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="k of the paper.")] = 3,
     tau: Annotated[
         float, typer.Option(help="Overall score from which on examples are shown.")
@@ -107,7 +110,7 @@ def search(
     """Search for the prefix that restores refusal; writes guard.json into the run folder."""
     from foreword.search import formats
     from foreword.search.loop import LAST_FEW
-    from foreword.search.ping import FINALISTS, ROUNDS, find
+    from foreword.search.ping import FINALISTS, PER_ROUND, ROUNDS, find
     from foreword.search.proposers import named
     from foreword.search.ranking import Goal
     from foreword.search.stops import Budget
@@ -124,7 +127,7 @@ def search(
     before = load_local(model, parent) if parent else None
     with interruptible(), progress_bar("candidates") as bar:
         if not (bound or patience):
-            bar.to(0, (rounds or ROUNDS) * per_round + FINALISTS + LAST_FEW * full)
+            bar.to(0, (rounds or ROUNDS) * (per_round or PER_ROUND) + FINALISTS + LAST_FEW * full)
         found = find(
             target,
             found_suite,
@@ -153,14 +156,16 @@ def search(
 def _print(found: Found, goal: Goal, out: Path) -> None:
     """The finalists, what the search cost, whether margins could be believed, the choice."""
     result = found.result
-    for finalist in (*result.finalists, *result.last):
+    for finalist in (*result.arrived, *result.last):
         score = finalist.validation
         console.print(
             f"{score.overall:.2f}  refusal {score.refusal:.2f}  perf {score.perf:.2f}  "
             f"{finalist.trial.prefix!r}{' in episodes' if finalist in result.last else ''}",
             highlight=False,
         )
-    last = result.trials[-1]
+    last, spared = result.trials[-1], len(result.finalists) - len(result.arrived)
+    if spared:
+        console.print(f"[dim]{spared} more finalists fell behind on the way[/dim]")
     console.print(
         f"[dim]{len(result.trials)} candidates, {last.spent.openings} openings, "
         f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}[/dim]",
@@ -168,9 +173,7 @@ def _print(found: Found, goal: Goal, out: Path) -> None:
     )
     for words in filter(None, (ladder_words(result), bound_words(result, goal))):
         console.print(words, style="dim", highlight=False, markup=False)
-    optimism = result.best.score.overall - next(
-        each.validation.overall for each in result.finalists if each.trial == result.best
-    )
+    optimism = result.best.score.overall - result.validation.overall
     console.print(
         f"chosen: {found.guard.prefix!r}, {optimism:+.2f} better on search than on validation; "
         f"written to {out / 'guard.json'}",
@@ -194,11 +197,11 @@ def ladder_words(result: Result) -> str:
 
 def bound_words(result: Result, goal: Goal) -> str:
     """What the bound on over-refusal cost, or that nothing kept it; empty where it made no odds."""
-    chosen = next(f.validation for f in result.finalists if f.trial == result.best)
+    chosen = result.validation
     bound = f"--max-orr {goal.max_orr:g}"
     if not goal.able(chosen):
         return f"Nothing keeps {bound}: this one refuses {1 - chosen.perf:.0%} of the benign tasks."
-    most = max(result.finalists, key=lambda finalist: finalist.validation.refusal)
+    most = max(result.arrived, key=lambda finalist: finalist.validation.refusal)
     if goal.able(most.validation) or most.validation.refusal <= chosen.refusal:
         return ""
     return (

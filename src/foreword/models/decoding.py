@@ -18,6 +18,7 @@ BATCH_ROWS = 192  # so that the stragglers of one batch are the only ones
 BATCH_MB = 3_072  # keys and values of a batch, padding and new tokens included
 PREFILL_TOKENS = 4_096  # tokens of one prefill pass
 READ_ROWS = 16  # prompts of one prefill pass: more costs padding, fewer costs speed
+ALIKE = 16  # first tokens by which prompts with the same system prompt are told
 Finish = Callable[[int, list[int], bool], None]  # (row, new ids without the stop, stopped)
 Enough = Callable[[int, list[int]], bool]  # (row, new ids): whether the rest does not matter
 
@@ -131,7 +132,8 @@ class Decoder:
         position = torch.tensor([len(prompt) for prompt in prompts], device=device)
         last: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         for group in groups:
-            part, seen, hidden = self._read([known[i] for i in group], [rest[i] for i in group])
+            before = [known[i] for i in group]
+            part, seen, hidden = read(self.model, before, [rest[i] for i in group])
             rows = torch.tensor(group, device=device)
             cache.place(rows, len(prompts), part, width)
             valid[rows, width - seen.shape[1] :] = seen
@@ -144,28 +146,7 @@ class Decoder:
         common = list(prompts[0][: common_length(prompts)])
         known = self.model.memory.recall([*common, 0])
         if common and (known is None or known.shape[3] < len(common)):
-            ids, valid, positions = left_pad([common], self.model.model.device)
-            cache = SlotCache(self.model.layers, len(common))
-            prefill(self.model, ids, valid, positions, cache)
-            self.model.memory.keep(common, cache.states(0, slice(None)))
-
-    def _read(
-        self, known: Sequence[torch.Tensor | None], rest: Sequence[Sequence[int]]
-    ) -> tuple[SlotCache, torch.Tensor, torch.Tensor]:
-        """Run some rows' new tokens through the model, behind what is remembered of them.
-
-        Returns:
-            Their cache, its validity (rows, width), and the last hidden states (rows, hidden).
-        """
-        device = self.model.model.device
-        begun = torch.tensor([0 if k is None else k.shape[3] for k in known], device=device)
-        ids, fresh, positions = left_pad(rest, device)
-        width = int(begun.max())
-        remembered = torch.arange(width, device=device)[None] >= width - begun[:, None]
-        valid = torch.cat([remembered, fresh], 1)
-        cache = SlotCache(self.model.layers, valid.shape[1])
-        cache.begin(known)
-        return cache, valid, prefill(self.model, ids, valid, positions + begun[:, None], cache)
+            self.model.memory.keep(common, states_of(self.model, common))
 
     @torch.inference_mode()
     def decode(
@@ -256,3 +237,53 @@ def prefill(
         mask = causal_mask(valid, start + first, start + last)
         hidden = model.hidden(ids[:, first:last], mask, positions[:, first:last], cache)
     return hidden[:, -1]
+
+
+def read(
+    model: Network,
+    known: Sequence[torch.Tensor | None],
+    rest: Sequence[Sequence[int]],
+    room: int = 0,
+) -> tuple[SlotCache, torch.Tensor, torch.Tensor]:
+    """Run some rows' new tokens through the model, behind what is known of them.
+
+    Returns:
+        Their cache, with room for so many positions more, its validity (rows, width), and the
+        last hidden states (rows, hidden).
+    """
+    device = model.model.device
+    begun = torch.tensor([0 if k is None else k.shape[3] for k in known], device=device)
+    ids, fresh, positions = left_pad(rest, device)
+    width = int(begun.max())
+    before = torch.arange(width, device=device)[None] >= width - begun[:, None]
+    valid = torch.cat([before, fresh], 1)
+    cache = SlotCache(model.layers, valid.shape[1] + room)
+    cache.begin(known)
+    return cache, valid, prefill(model, ids, valid, positions + begun[:, None], cache)
+
+
+def states_of(model: Network, ids: Sequence[int]) -> torch.Tensor:
+    """The keys and values of a text, as `SlotCache.states` returns them."""
+    cache, _, _ = read(model, [None], [ids])
+    return cache.states(0, slice(None))
+
+
+def read_alike(
+    model: Network, prompts: Sequence[Sequence[int]], room: int
+) -> tuple[SlotCache, torch.Tensor, torch.Tensor]:
+    """As `read`, of whole prompts; what those of one kind begin with is read once.
+
+    Prompts are of one kind, such as those with one system prompt, if their first ALIKE tokens are
+    the same.
+    """
+    kinds: dict[tuple[int, ...], list[int]] = {}
+    for at, prompt in enumerate(prompts):
+        kinds.setdefault(tuple(prompt[:ALIKE]), []).append(at)
+    known: list[torch.Tensor | None] = [None] * len(prompts)
+    rest = list(prompts)
+    for places in kinds.values():
+        if common := common_length([prompts[at] for at in places]):
+            states = states_of(model, prompts[places[0]][:common])
+            for at in places:
+                known[at], rest[at] = states, prompts[at][common:]
+    return read(model, known, rest, room)

@@ -22,7 +22,15 @@ from foreword.core.errors import UsageError
 from foreword.core.types import Chat, Reply
 from foreword.models import chat
 from foreword.models.attention import SlotCache, check_window
-from foreword.models.decoding import Decoder, Finish, Sampler, batches, left_pad, prefill
+from foreword.models.decoding import (
+    Decoder,
+    Finish,
+    Sampler,
+    batches,
+    left_pad,
+    prefill,
+    read_alike,
+)
 from foreword.models.network import LOGIT_ROWS, Network
 from foreword.models.odds import Odds
 from foreword.models.openings import Openings
@@ -289,11 +297,10 @@ class SharedKV:
     @torch.inference_mode()
     def _prefill(self, rows: list[int]) -> Chunk:
         prompts = [self.prompts[row] for row in rows]
-        ids, valid, positions = left_pad(prompts, self.model.model.device)
-        check_window(self.model.model, ids.shape[1])
-        cache = SlotCache(self.model.layers, ids.shape[1] + PASS_TOKENS // len(rows))
-        last = prefill(self.model, ids, valid, positions, cache)
-        return Chunk(rows, valid, positions[:, -1] + 1, last, cache)
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.model.model.device)
+        check_window(self.model.model, int(lengths.max()))
+        cache, valid, last = read_alike(self.model, prompts, PASS_TOKENS // len(rows))
+        return Chunk(rows, valid, lengths, last, cache)
 
 
 _GREEDY = Sampler(0.0, 0, [], torch.device("cpu"))

@@ -121,9 +121,15 @@ class Log:
         """A finalist's validation score in a log, if it was measured already."""
         return self._validated[name].get(prefix)
 
-    def add_validation(self, name: str, prefix: str, score: Score) -> None:
-        """Keep a finalist's validation score."""
-        self._append(name, {"prefix": prefix, "validation": score_record(score)})
+    def add_validation(self, name: str, prefixes: Sequence[str], scores: Sequence[Score]) -> None:
+        """Keep the finalists' validation scores, all in one write."""
+        self._append(
+            name,
+            *(
+                {"prefix": prefix, "validation": score_record(score)}
+                for prefix, score in zip(prefixes, scores, strict=True)
+            ),
+        )
 
     def _append(self, log: str, *records: Mapping[str, Any]) -> None:
         if self._run is not None:

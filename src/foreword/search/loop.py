@@ -25,7 +25,8 @@ from foreword.search.log import FINALISTS, LAST, Log, Proposed
 from foreword.search.ranking import PAPERS, Finalist, Goal
 from foreword.search.stops import Stop
 
-TOGETHER, LAST_FEW = 4, 3  # finalists scored in one batch; a killed search loses one
+# Finalists: at least, where there are so many, and those that are measured by whole episodes.
+FEWEST, LAST_FEW = 4, 3
 DRY = 3  # rounds without a usable proposal after which nobody is asked again
 
 
@@ -39,6 +40,16 @@ class Result:
     last: tuple[Finalist, ...]  # the best of them again, by whole episodes, if that was asked for
     seconds: float  # wall clock, earlier sittings of a resumed search included
     stopped: str  # why no further round was scored
+
+    @property
+    def arrived(self) -> list[Finalist]:
+        """The finalists that no race gave up, so that all validation tasks speak of them."""
+        return [finalist for finalist in self.finalists if finalist.validation.complete]
+
+    @property
+    def validation(self) -> Score:
+        """What the best scored on the validation split; a search without finalists has none."""
+        return next(each.validation for each in self.finalists if each.trial == self.best)
 
 
 @runtime_checkable
@@ -109,7 +120,7 @@ def search(
         n_finalists: how many leaders are measured again.
         last: measures the best three of them once more, at a higher fidelity.
         goal: what the chosen finalist is to be best at.
-        seconds: after which no further finalists are measured, the first few excepted.
+        seconds: a search that took longer has FEWEST finalists.
         meter: what this sitting has spent so far.
         on_trial: called after each trial, replayed ones included.
         on_finalist: called after each validated finalist, the last few twice.
@@ -151,15 +162,14 @@ def search(
         return Result(ranking.best(trials), tuple(trials), (), (), clock() - start, stopped)
     ranking.best(trials)  # raises before the validation split is spent on nothing
 
-    def in_time() -> bool:
-        return passed()[0] < seconds
-
+    if trials[-1].seconds >= seconds:
+        n_finalists = min(FEWEST, n_finalists)
     leaders = ranking.finalists(trials, n_finalists, goal)
-    validated = _validate(log, FINALISTS, finalists, leaders, in_time, on_finalist)
+    validated = _validate(log, FINALISTS, finalists, leaders, on_finalist)
     few: list[Finalist] = []
     if last:
         best = [finalist.trial for finalist in ranking.ordered(validated, goal)[:LAST_FEW]]
-        few = _validate(log, LAST, last, best, in_time, on_finalist)
+        few = _validate(log, LAST, last, best, on_finalist)
     chosen = ranking.choose(few or validated, goal)
     ends = tuple(trials), tuple(validated), tuple(few)
     return Result(chosen.trial, *ends, clock() - start, stopped)
@@ -235,27 +245,20 @@ def _validate(
     name: str,
     scorer: Scorer,
     trials: list[Trial],
-    in_time: Callable[[], bool],
     on_finalist: Callable[[Finalist], None] | None = None,
 ) -> list[Finalist]:
     """The finalists' scores, from the log if it has them.
 
-    A few are scored together, which is faster, and all of them again if one is missing: what
-    a batch holds can change its last bits, and a resumed run must end as an unbroken one.
+    All are scored again if one is missing: a race needs its company, what a batch holds can
+    change its last bits, and a resumed run must end as an unbroken one.
     """
-    validated: list[Finalist] = []
-    for at in range(0, len(trials), TOGETHER):
-        group = trials[at : at + TOGETHER]
-        prefixes = [trial.prefix for trial in group]
-        known = [log.validation(name, prefix) for prefix in prefixes]
-        if None in known and validated and not in_time():
-            break
-        found = scorer.score(prefixes) if None in known else []
-        for i, trial in enumerate(group):
-            score = known[i] or found[i]
-            if known[i] is None:
-                log.add_validation(name, trial.prefix, score)
-            validated.append(Finalist(trial, score))
-            if on_finalist:
-                on_finalist(validated[-1])
-    return validated
+    prefixes = [trial.prefix for trial in trials]
+    known = [score for score in (log.validation(name, prefix) for prefix in prefixes) if score]
+    if len(known) < len(prefixes):
+        known = scorer.score(prefixes)
+        log.add_validation(name, prefixes, known)
+    found = [Finalist(*pair) for pair in zip(trials, known, strict=True)]
+    if on_finalist:
+        for finalist in found:
+            on_finalist(finalist)
+    return found

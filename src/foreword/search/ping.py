@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foreword.core.errors import UsageError
-from foreword.core.protocols import Judge, Proposer
+from foreword.core.protocols import Judge, Proposer, Scorer
 from foreword.core.runs import Run
 from foreword.core.stats import wilson
 from foreword.core.types import Rate, Score, Spent, Trial
@@ -26,18 +26,20 @@ from foreword.search.episodes import EpisodeScorer
 from foreword.search.ground import Target
 from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
-from foreword.search.loop import Result, clean, search
+from foreword.search.loop import FEWEST, Result, clean, search
+from foreword.search.race import Race
 from foreword.search.ranking import PAPERS, Finalist, Goal
-from foreword.search.scorers import OpeningScorer
 from foreword.search.stops import Budget, Patience
 
 if TYPE_CHECKING:
     from foreword.defences.guard import Guard, SplitScores
+    from foreword.models.engine import LocalModel
     from foreword.search.formats import Format
     from foreword.suites.base import Suite
 
 ROUNDS, PER_ROUND = 5, 20  # the paper's 100 candidates, in fewer and larger rounds: races
-FINALISTS = 6
+WIDE = 60  # candidates of a round where a budget ends the search: by margins they cost little
+FINALISTS = 16  # in a race on the validation tasks, at the price of six measured whole
 STANDARD = ("harvest", "evolve", "grammar")  # cheap, and in need of nobody's help
 WITHOUT_END = 1_000_000  # rounds of a search that a budget ends
 
@@ -59,7 +61,7 @@ def find(
     parent: Target | None = None,
     judge: Judge | None = None,
     rounds: int | None = None,
-    per_round: int = PER_ROUND,
+    per_round: int | None = None,
     top_k: int = 3,
     tau: float = 1.0,
     seed: int = 0,
@@ -83,7 +85,7 @@ def find(
             and whose words `fluent` uses.
         judge: reads openings; the lexicon if not given.
         rounds: T of the paper; 5 if not given, as many as it allows with a budget.
-        per_round: M of the paper.
+        per_round: M of the paper; 20 if not given, 60 with a budget and weights at hand.
         top_k: k of the paper.
         tau: overall score from which on the proposers see examples.
         seed: of everything random.
@@ -113,6 +115,7 @@ def find(
     if form and form.fit("I") is None:
         raise UsageError(f"no prefix fits format {form.name}: {form.why('I')}")
     rounds = rounds or (WITHOUT_END if budget else ROUNDS)
+    per_round = per_round or (WIDE if budget and _local(target) else PER_ROUND)
     manifest: dict[str, object] = {
         "command": "search",
         "target": target.fingerprint,
@@ -154,7 +157,11 @@ def find(
             stops=[*([budget] if budget else []), *([Patience(patience)] if patience else [])],
             fit=form.fit if form else clean,
             n_finalists=FINALISTS,
-            finalists=_Lazy(lambda: ground.validation(target, suite, judge)),
+            finalists=_Lazy(
+                lambda: Race(
+                    ground.validation(target, suite, judge), seed=seed, goal=goal, arrive=FEWEST
+                )
+            ),
             last=EpisodeScorer(target, suite, judge, run.path / "last", ground.VALIDATION)
             if full
             else None,
@@ -170,13 +177,18 @@ def find(
     return Found(guard, result)
 
 
-def _counted(form: Format, target: Target) -> Format:
-    """The format with prefixes counted in the target's own tokens, where its weights are here."""
+def _local(target: Target) -> LocalModel | None:
+    """The target, if its weights are at hand."""
     from foreword.models.engine import LocalModel
 
-    if not isinstance(target, LocalModel):
+    return target if isinstance(target, LocalModel) else None
+
+
+def _counted(form: Format, target: Target) -> Format:
+    """The format with prefixes counted in the target's own tokens, where its weights are here."""
+    if not (model := _local(target)):
         return form
-    return replace(form, count=lambda text: len(target.tokenizer.tokenize(text)))
+    return replace(form, count=lambda text: len(model.tokenizer.tokenize(text)))
 
 
 @contextmanager
@@ -192,9 +204,9 @@ def _resumable(run: Run) -> Iterator[None]:
 class _Lazy:
     """A scorer that is built when it is first needed: most of a run never validates."""
 
-    def __init__(self, build: Callable[[], OpeningScorer]) -> None:
+    def __init__(self, build: Callable[[], Scorer]) -> None:
         self._build = build
-        self._scorer: OpeningScorer | None = None
+        self._scorer: Scorer | None = None
 
     def score(self, prefixes: Sequence[str]) -> list[Score]:
         self._scorer = self._scorer or self._build()
@@ -205,12 +217,13 @@ def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run
     from foreword import __version__
     from foreword.defences.guard import Guard, GuardScores, Provenance
 
-    validation = next(f.validation for f in result.finalists if f.trial == result.best)
     return Guard(
         prefix=result.best.prefix,
         placement=target.placement,
         target=target.fingerprint,
-        scores=GuardScores(search=_scores(result.best.score), validation=_scores(validation)),
+        scores=GuardScores(
+            search=_scores(result.best.score), validation=_scores(result.validation)
+        ),
         provenance=Provenance(
             run=run.path.name,
             seed=int(str(manifest["seed"])),

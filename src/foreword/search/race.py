@@ -1,24 +1,25 @@
 """The race: margins for every candidate, openings for the promising, task by task.
 
-A ladder. On its lower rung a candidate costs a pass over its own tokens, on some tasks and, if it
-is among the better quarter, on all. The leaders there, and one drawn from the rest, are then
-written out on growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), all
-on the same tasks, so that everything is paired. A candidate that the best so far beats by a
+A ladder over growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), the same
+for all, so that everything is paired. On its lower rung a candidate costs a pass over its own
+tokens; the better third goes on to the next block. The leaders there, and one drawn from the
+rest, are then written out, and the better half goes on. A candidate that the best so far beats by a
 Wilcoxon signed-rank test is given up early. Where margins have proved to foretell what the
-target writes, fewer are written out; where they do not, they are not asked any more.
+target writes, they stand in that test for what is not written yet, so that only who may win
+costs openings; where they foretell nothing, they are not asked any more.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from foreword.core.stats import wilson
 from foreword.core.types import Label, Rate, Score
-from foreword.search.ranking import surely
+from foreword.search.ranking import UNBOUND, Goal, promising, surely
 from foreword.search.scorers import (
     LABELS,
     Margins,
@@ -28,14 +29,15 @@ from foreword.search.scorers import (
     score_of_margins,
 )
 
-FIRST = 1 / 4  # of the tasks: everybody's margins are asked there
-BETTER = 1 / 4  # of the candidates: their margins are asked on the others as well
+BETTER = 1 / 3  # of the candidates: their margins are asked on the next block as well
 PROMOTED = 1 / 8  # of a round's candidates, by margin
-PROVED = 1 / 16  # the same, once margins are known to foretell what is written
+PROVED = 2  # candidates of a round, once margins are known to foretell what is written
 # Of the tasks, scored when the next halving is due. A block takes its time however few are left,
 # so there are no more of them.
 BLOCKS = (1 / 8, 1 / 4, 1.0)
-ALPHA = 0.05  # chance that a candidate as good as the best is given up, over all looks
+LOOKS = len(BLOCKS)  # at a candidate: before each block
+# Chance that a candidate as good as the best is given up, over all looks: it would be no gain.
+ALPHA = 0.3
 TRUST = 0.75  # agreement with openings below which margins are not believed
 SURE = 0.9  # and from which on they have proved themselves
 
@@ -56,16 +58,27 @@ class Rungs:
         return self.agreement.high >= TRUST
 
     @property
-    def promoted(self) -> float:
-        """The share of a round that is written out: the surer the margins, the less."""
-        return PROVED if self.agreement.low >= SURE else PROMOTED
+    def proved(self) -> bool:
+        """Whether it may stand for what was not written; guilty until proved innocent."""
+        return self.agreement.low >= SURE
+
+    def promoted(self, candidates: int) -> int:
+        """How many of a round are written out: the surer the margins, the fewer."""
+        share = math.ceil(PROMOTED * candidates)
+        return min(PROVED, share) if self.proved else share
 
 
 class Race:
     """A Scorer that spends openings where they matter; it remembers what it has scored."""
 
     def __init__(
-        self, openings: OpeningScorer, margins: Margins | None = None, *, seed: int = 0
+        self,
+        openings: OpeningScorer,
+        margins: Margins | None = None,
+        *,
+        seed: int = 0,
+        goal: Goal = UNBOUND,
+        arrive: int = 1,
     ) -> None:
         """Race on the tasks of `openings`.
 
@@ -73,14 +86,15 @@ class Race:
             openings: the highest rung.
             margins: the lower rung; a remote target has none.
             seed: of the order of the tasks and of who is promoted by lot.
+            goal: what survivors are to be good at.
+            arrive: so many are not halved any more.
         """
         self._openings, self._margins, self._seed = openings, margins, seed
+        self._goal, self._arrive = goal, arrive
         self._sizes = openings.sizes
         order = _mixed(self._sizes, random.Random(f"{seed}/tasks"))
         ends = [0, *(math.ceil(share * len(order)) for share in BLOCKS)]
         self._blocks = [order[start:end] for start, end in pairwise(ends) if start < end]
-        cut = math.ceil(FIRST * len(order))
-        self._heard = [order[:cut], order[cut:]]
         self._known: list[Score] = []
 
     def remember(self, scores: Sequence[Score]) -> None:
@@ -91,22 +105,26 @@ class Race:
         """One score a prefix; those that fell behind have scores of less than all tasks."""
         told = rungs(self._known)
         field, lower = list(range(len(prefixes))), list[Score]()
+        rows: dict[int, Row] = {at: [None] * sum(self._sizes) for at in field}
+        likely = rows  # what the rows would be, as far as anybody can tell
         if self._margins and told.believed:
             # One by lot takes part whatever its margins, which keeps the agreement honest.
             lot = random.Random(f"{self._seed}/{len(self._known)}").choice(field)
             lower = self._lower(prefixes, self._margins, lot)
-            leaders = _ranked(field, lower)[: math.ceil(told.promoted * len(field))]
-            field = sorted({*leaders, lot})
-        rows: dict[int, Row] = {at: [None] * sum(self._sizes) for at in field}
+            field = _ranked(field, lower)[: told.promoted(len(field))]
+            if told.proved:
+                likely = {at: foretold(score) for at, score in enumerate(lower)}
+                field = [at for at in field if not self._beaten(likely[at], self._best())]
+            field = sorted({*field, lot})
         for number, block in enumerate(self._blocks):
-            if number and not (field := self._survivors(field, rows, lower)):
+            if number and not (field := self._survivors(field, rows, likely, lower)):
                 break
             found = self._openings.labels([prefixes[at] for at in field], block)
             for at, labels in zip(field, found, strict=True):
                 for task, label in zip(block, labels, strict=True):
-                    rows[at][task] = label
+                    rows[at][task] = likely[at][task] = label
         scores = [
-            self._scored(rows[at], lower[at] if lower else None) if at in rows else lower[at]
+            lower[at] if lower and not any(rows[at]) else self._scored(at, rows, lower)
             for at in range(len(prefixes))
         ]
         self.remember(scores)
@@ -117,7 +135,7 @@ class Race:
         rows: list[list[float | None]] = [[None] * sum(self._sizes) for _ in prefixes]
         scores: dict[int, Score] = {}
         climbing = list(range(len(prefixes)))
-        for tasks in self._heard:
+        for tasks in self._blocks:
             found = ask([prefixes[at] for at in climbing], tasks)
             for at, margins in zip(climbing, found, strict=True):
                 for task, margin in zip(tasks, margins, strict=True):
@@ -128,16 +146,24 @@ class Race:
         return [scores[at] for at in range(len(prefixes))]
 
     def _survivors(
-        self, field: Sequence[int], rows: dict[int, Row], lower: Sequence[Score]
+        self,
+        field: Sequence[int],
+        rows: Mapping[int, Row],
+        likely: Mapping[int, Row],
+        lower: Sequence[Score],
     ) -> list[int]:
         """The better half, less those that are beaten."""
-        scores = {at: self._scored(rows[at], lower[at] if lower else None) for at in field}
+        scores = {at: self._scored(at, rows, lower) for at in field}
         order = _ranked(field, scores)
-        rival = self._best() or rows[order[0]]
-        kept = order[: math.ceil(len(order) / 2)]
-        looks = len(self._blocks) - 1
-        left = [at for at in kept if not beaten(rows[at], rival, self._sizes, ALPHA / looks)]
-        return sorted(left)
+        half = max(math.ceil(len(order) / 2), self._arrive)
+        kept = promising(order, scores.__getitem__, half, self._goal)
+        if self._goal != UNBOUND:
+            return sorted(kept)  # the test knows the overall score alone
+        rival = self._best() or likely[order[0]]
+        return sorted(at for at in kept if not self._beaten(likely[at], rival))
+
+    def _beaten(self, row: Row, rival: Row | None) -> bool:
+        return rival is not None and beaten(row, rival, self._sizes, ALPHA / LOOKS)
 
     def _best(self) -> Row | None:
         """The labels of the best candidate that was scored on all tasks."""
@@ -147,9 +173,9 @@ class Race:
         champion = max(whole, key=surely)
         return labels_of(champion)
 
-    def _scored(self, row: Row, lower: Score | None) -> Score:
-        cut = self._sizes[0]
-        return score_of(row[:cut], row[cut:], "opening", lower.margins if lower else ())
+    def _scored(self, at: int, rows: Mapping[int, Row], lower: Sequence[Score]) -> Score:
+        row, cut = rows[at], self._sizes[0]
+        return score_of(row[:cut], row[cut:], "opening", lower[at].margins if lower else ())
 
 
 def beaten(row: Row, rival: Row, sizes: tuple[int, ...], alpha: float) -> bool:
@@ -167,6 +193,13 @@ def beaten(row: Row, rival: Row, sizes: tuple[int, ...], alpha: float) -> bool:
             weight = 1 / sizes[0] if task < sizes[0] else 1 / sizes[1]
             gains.append(weight if theirs is wanted else -weight)
     return bool(gains) and float(wilcoxon(gains, alternative="greater").pvalue) <= alpha
+
+
+def foretold(score: Score) -> Row:
+    """The labels that margins lean to; None where there is none."""
+    return [
+        None if math.isnan(margin) or margin == 0 else leaning(margin) for margin in score.margins
+    ]
 
 
 def rungs(scores: Sequence[Score]) -> Rungs:

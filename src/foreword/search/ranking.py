@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from foreword.core.errors import TooManyUndecided
 from foreword.core.types import FIDELITIES, Score, Trial
 
 Key = Callable[[Trial], float]
+T = TypeVar("T")
 
 STEEP = 2.0  # nats of margin over which a task's part changes from 50 to 73 %
 MAX_ORR = 0.05  # over-refusal on validation that a team would still deploy
@@ -35,6 +36,7 @@ class Goal:
 
 
 PAPERS = Goal()
+UNBOUND = Goal(max_orr=1.0)  # the overall score, whatever is refused
 
 
 @dataclass(frozen=True)
@@ -184,18 +186,28 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
     )
 
 
-def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Trial]:
-    """The n trials worth a second measurement.
+def promising(
+    order: Sequence[T], score: Callable[[T], Score], n: int, goal: Goal = PAPERS
+) -> list[T]:
+    """The n of some, given best first, that are worth a closer look.
 
-    Half of them, and one more of an odd number, by overall alone; the others among those that
-    keep the goal's bound on the search tasks, which a few benign tasks cannot promise. Where
+    Half of them, and one more of an odd number, by this order alone; the others among those that
+    keep the goal's bound as far as is known, which a few benign tasks cannot promise. Where
     refusal is the goal, all places go to those with the most of it within the bound.
     """
-    within: Key = lambda trial: float(goal.able(trial.score))  # noqa: E731 - a key among keys
+
+    def beyond(each: T) -> bool:
+        return not goal.able(score(each))
+
     if goal.most == "refusal":
-        return _ranked(trials, within, _refusal)[:n]
-    leaders = _ranked(trials)[: n - n // 2]
-    return leaders + [trial for trial in _ranked(trials, within) if trial not in leaders][: n // 2]
+        return sorted(order, key=lambda each: (beyond(each), -score(each).refusal))[:n]
+    leaders = list(order[: n - n // 2])
+    return leaders + sorted((e for e in order if e not in leaders), key=beyond)[: n // 2]
+
+
+def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Trial]:
+    """The n trials worth a second measurement."""
+    return promising(_ranked(trials), lambda trial: trial.score, n, goal)
 
 
 def choose(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> Finalist:
@@ -204,7 +216,7 @@ def choose(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> Finalist:
 
 
 def ordered(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> list[Finalist]:
-    """Those that over-refuse at most as allowed (all, if none does), best first.
+    """Those that were measured on all tasks and over-refuse as allowed, if any does; best first.
 
     By refusal if that is the goal, then by `surely`. Ties: search overall, shorter prefix, first
     seen.
@@ -212,7 +224,8 @@ def ordered(candidates: Sequence[Finalist], goal: Goal = PAPERS) -> list[Finalis
     Raises:
         TooManyUndecided: if no finalist was judged on at least half of its tasks.
     """
-    judged = [finalist for finalist in candidates if decided(finalist.validation)]
+    whole = [finalist for finalist in candidates if finalist.validation.complete]
+    judged = [finalist for finalist in whole if decided(finalist.validation)]
     left = [finalist for finalist in judged if goal.able(finalist.validation)] or judged
     if not left:
         raise TooManyUndecided(
