@@ -96,7 +96,8 @@ def ours(run: Account) -> None:
     race = Race(run, Margins(run) if ground.margins else None, seed=run.seed)
     writers = list(map(ground.proposer, ping.STANDARD))
     finals = Finals(run)
-    whole = looped(run, writers, race, ping.WIDE, ROUND + most(sum(finals.sizes)))
+    wide = ping.WIDE if ground.margins else ping.PER_ROUND
+    whole = looped(run, writers, race, wide, ROUND + most(sum(finals.sizes)))
     last = ranking.finalists(whole, ping.FINALISTS, BEST)
     second = Race(finals, seed=run.seed, goal=BEST, arrive=FEWEST)
     scores = second.score([trial.prefix for trial in last])
