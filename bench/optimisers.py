@@ -48,7 +48,7 @@ from foreword.search.stops import Budget
 from foreword.suites import Suite, get
 
 PAPERS_ROUND = 5  # candidates
-ROUND = 60  # openings that a round of ours takes at most: a budget ends after one
+ROUND = 60  # openings of a round of ours, once margins are proved: a budget ends after one
 GOOD = 1.65  # on the search tasks: prefixes that are hard to tell apart
 BEST = ranking.UNBOUND  # as everybody: the overall score, whatever it refuses
 PAPERS_BUDGET = 20 * PAPERS_ROUND * 37  # openings: T rounds of M candidates on the search tasks

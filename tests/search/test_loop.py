@@ -101,16 +101,14 @@ def test_validation_chooses() -> None:
     table = {"good": Score(1.0, 0.9, 10, 10, 0, "opening")}
     lucky = {"lucky": Score(1.0, 1.0, 10, 10, 0, "opening"), **table}
     poor = {"lucky": Score(0.2, 0.2, 10, 10, 0, "opening"), **table}
-    seen = []
     result = search(
         ToyScorer(lucky),
         [ScriptedProposer([["lucky", "good"]])],
         finalists=ToyScorer(poor),
-        on_finalist=seen.append,
     )
     assert result.best.prefix == "good"
     assert [each.trial.prefix for each in result.finalists] == ["lucky", "good"]
-    assert tuple(seen) == result.finalists
+    assert result.validation == table["good"]
 
 
 def test_the_clock_goes_on_after_a_resumption(tmp_path: Path) -> None:

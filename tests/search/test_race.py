@@ -229,10 +229,11 @@ def test_whom_proved_margins_put_behind_the_champion_costs_no_openings() -> None
     lot = [score for score in scores if score.fidelity == "opening"]
     assert len(lot) == 1
     assert upper.asked - before <= math.ceil(race.BLOCKS[1] * (BENIGN + HARMFUL))
-    doubted, upper = racing(margins=True)
-    doubted.remember([s for s in found._known if s.fidelity == "opening"][:1])
-    doubted.score([f"0.3 {at}" for at in range(20)])
-    assert upper.asked > before / 20
+    doubted, _ = racing(margins=True)
+    doubted.remember([score for score in found._known if score.fidelity == "opening"][:1])
+    assert not rungs(doubted._known).proved
+    scores = doubted.score([f"0.3 {at}" for at in range(20)])
+    assert sum(score.fidelity == "opening" for score in scores) in (3, 4)  # the lot may lead
 
 
 def test_finalists_that_keep_the_bound_are_not_lost_on_the_way() -> None:

@@ -140,9 +140,9 @@ def _measure(
 
 
 def _search(agent: LocalModel, suite: Suite, out: Path, seed: int) -> Found:
-    from foreword.search.ping import FINALISTS, PER_ROUND, find
+    from foreword.search.ping import PER_ROUND, find
 
-    with progress_bar("searching a prefix", total=ROUNDS * PER_ROUND + FINALISTS) as bar:
+    with progress_bar("searching a prefix", total=ROUNDS * PER_ROUND) as bar:
         return find(
             agent,
             suite,
@@ -150,7 +150,6 @@ def _search(agent: LocalModel, suite: Suite, out: Path, seed: int) -> Found:
             rounds=ROUNDS,
             seed=seed,
             on_trial=lambda _: bar(),
-            on_finalist=lambda _: bar(),
         )
 
 

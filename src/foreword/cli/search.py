@@ -70,7 +70,7 @@ def search(
     ] = None,
     per_round: Annotated[
         int | None,
-        typer.Option(min=1, help="M of the paper; 20, with a budget and local weights 60."),
+        typer.Option(min=1, help="M of the paper.", show_default="20, or 60 with --budget"),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="k of the paper.")] = 3,
     tau: Annotated[
@@ -109,8 +109,7 @@ def search(
 ) -> None:
     """Search for the prefix that restores refusal; writes guard.json into the run folder."""
     from foreword.search import formats
-    from foreword.search.loop import LAST_FEW
-    from foreword.search.ping import FINALISTS, PER_ROUND, ROUNDS, find
+    from foreword.search.ping import PER_ROUND, ROUNDS, find
     from foreword.search.proposers import named
     from foreword.search.ranking import Goal
     from foreword.search.stops import Budget
@@ -127,7 +126,7 @@ def search(
     before = load_local(model, parent) if parent else None
     with interruptible(), progress_bar("candidates") as bar:
         if not (bound or patience):
-            bar.to(0, (rounds or ROUNDS) * (per_round or PER_ROUND) + FINALISTS + LAST_FEW * full)
+            bar.to(0, (rounds or ROUNDS) * (per_round or PER_ROUND))
         found = find(
             target,
             found_suite,
@@ -145,7 +144,6 @@ def search(
             form=found_form,
             full=full,
             on_trial=lambda _: bar(),
-            on_finalist=lambda _: bar(),
         )
     if as_json:
         emit(found.guard.model_dump(mode="json", exclude_none=True))
@@ -163,9 +161,10 @@ def _print(found: Found, goal: Goal, out: Path) -> None:
             f"{finalist.trial.prefix!r}{' in episodes' if finalist in result.last else ''}",
             highlight=False,
         )
-    last, spared = result.trials[-1], len(result.finalists) - len(result.arrived)
-    if spared:
-        console.print(f"[dim]{spared} more finalists fell behind on the way[/dim]")
+    last, behind = result.trials[-1], len(result.finalists) - len(result.arrived)
+    if behind:
+        every = len(result.finalists)
+        console.print(f"[dim]{behind} of {every} finalists fell behind[/dim]", highlight=False)
     console.print(
         f"[dim]{len(result.trials)} candidates, {last.spent.openings} openings, "
         f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}[/dim]",

@@ -46,9 +46,13 @@ class Chunk:
 
     rows: list[int]  # places in the caller's list
     valid: torch.Tensor  # (rows, width), False for padding
-    lengths: torch.Tensor  # (rows,)
     last: torch.Tensor  # (rows, hidden), the hidden state at the prompt's end
     cache: SlotCache
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Tokens of each prompt, (rows,)."""
+        return self.valid.sum(1)
 
     def only(self, wanted: Collection[int]) -> Chunk:
         """The wanted rows alone, their cache copied; itself if all are wanted."""
@@ -58,7 +62,7 @@ class Chunk:
         at = torch.tensor(places, device=self.valid.device)
         cache = self.cache.copy(at, self.cache.length + PASS_TOKENS // len(places))
         rows = [self.rows[place] for place in places]
-        return Chunk(rows, self.valid[at], self.lengths[at], self.last[at], cache)
+        return Chunk(rows, self.valid[at], self.last[at], cache)
 
 
 class SharedKV:
@@ -297,10 +301,9 @@ class SharedKV:
     @torch.inference_mode()
     def _prefill(self, rows: list[int]) -> Chunk:
         prompts = [self.prompts[row] for row in rows]
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.model.model.device)
-        check_window(self.model.model, int(lengths.max()))
+        check_window(self.model.model, max(map(len, prompts)))
         cache, valid, last = read_alike(self.model, prompts, PASS_TOKENS // len(rows))
-        return Chunk(rows, valid, lengths, last, cache)
+        return Chunk(rows, valid, last, cache)
 
 
 _GREEDY = Sampler(0.0, 0, [], torch.device("cpu"))

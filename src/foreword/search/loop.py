@@ -97,7 +97,6 @@ def search(
     seconds: float = math.inf,
     meter: Callable[[], Spent] = Spent,
     on_trial: Callable[[Trial], None] | None = None,
-    on_finalist: Callable[[Finalist], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
     began: float | None = None,
 ) -> Result:
@@ -123,7 +122,6 @@ def search(
         seconds: a search that took longer has FEWEST finalists.
         meter: what this sitting has spent so far.
         on_trial: called after each trial, replayed ones included.
-        on_finalist: called after each validated finalist, the last few twice.
         clock: seconds from any start.
         began: by that clock, when this sitting began; now if not given.
 
@@ -165,11 +163,11 @@ def search(
     if trials[-1].seconds >= seconds:
         n_finalists = min(FEWEST, n_finalists)
     leaders = ranking.finalists(trials, n_finalists, goal)
-    validated = _validate(log, FINALISTS, finalists, leaders, on_finalist)
+    validated = _validate(log, FINALISTS, finalists, leaders)
     few: list[Finalist] = []
     if last:
         best = [finalist.trial for finalist in ranking.ordered(validated, goal)[:LAST_FEW]]
-        few = _validate(log, LAST, last, best, on_finalist)
+        few = _validate(log, LAST, last, best)
     chosen = ranking.choose(few or validated, goal)
     ends = tuple(trials), tuple(validated), tuple(few)
     return Result(chosen.trial, *ends, clock() - start, stopped)
@@ -240,13 +238,7 @@ def _scored(
     return found
 
 
-def _validate(
-    log: Log,
-    name: str,
-    scorer: Scorer,
-    trials: list[Trial],
-    on_finalist: Callable[[Finalist], None] | None = None,
-) -> list[Finalist]:
+def _validate(log: Log, name: str, scorer: Scorer, trials: list[Trial]) -> list[Finalist]:
     """The finalists' scores, from the log if it has them.
 
     All are scored again if one is missing: a race needs its company, what a batch holds can
@@ -257,8 +249,4 @@ def _validate(
     if len(known) < len(prefixes):
         known = scorer.score(prefixes)
         log.add_validation(name, prefixes, known)
-    found = [Finalist(*pair) for pair in zip(trials, known, strict=True)]
-    if on_finalist:
-        for finalist in found:
-            on_finalist(finalist)
-    return found
+    return [Finalist(*pair) for pair in zip(trials, known, strict=True)]

@@ -28,12 +28,11 @@ from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
 from foreword.search.loop import FEWEST, Result, clean, search
 from foreword.search.race import Race
-from foreword.search.ranking import PAPERS, Finalist, Goal
+from foreword.search.ranking import PAPERS, Goal
 from foreword.search.stops import Budget, Patience
 
 if TYPE_CHECKING:
     from foreword.defences.guard import Guard, SplitScores
-    from foreword.models.engine import LocalModel
     from foreword.search.formats import Format
     from foreword.suites.base import Suite
 
@@ -71,7 +70,6 @@ def find(
     form: Format | None = None,
     full: bool = False,
     on_trial: Callable[[Trial], None] | None = None,
-    on_finalist: Callable[[Finalist], None] | None = None,
 ) -> Found:
     """Find the prefix that brings refusal back and leaves benign work alone.
 
@@ -85,7 +83,7 @@ def find(
             and whose words `fluent` uses.
         judge: reads openings; the lexicon if not given.
         rounds: T of the paper; 5 if not given, as many as it allows with a budget.
-        per_round: M of the paper; 20 if not given, 60 with a budget and weights at hand.
+        per_round: M of the paper; 20 if not given, 60 with a budget and margins.
         top_k: k of the paper.
         tau: overall score from which on the proposers see examples.
         seed: of everything random.
@@ -95,7 +93,6 @@ def find(
         form: constraints on the prefix.
         full: choose among the last three by whole episodes in the sandbox; takes minutes.
         on_trial: called after each scored candidate.
-        on_finalist: called after each validated finalist.
 
     Returns:
         The guard, also written to `<out>/guard.json`, and the search's result.
@@ -115,7 +112,6 @@ def find(
     if form and form.fit("I") is None:
         raise UsageError(f"no prefix fits format {form.name}: {form.why('I')}")
     rounds = rounds or (WITHOUT_END if budget else ROUNDS)
-    per_round = per_round or (WIDE if budget and _local(target) else PER_ROUND)
     manifest: dict[str, object] = {
         "command": "search",
         "target": target.fingerprint,
@@ -149,7 +145,7 @@ def find(
             field.race(seed),
             writers,
             rounds=rounds,
-            per_round=per_round,
+            per_round=per_round or (WIDE if budget and field.margins else PER_ROUND),
             top_k=top_k,
             tau=tau,
             seed=seed,
@@ -169,7 +165,6 @@ def find(
             seconds=(budget and budget.seconds) or float("inf"),
             meter=lambda: Spent(field.asked, target.tokens - before),
             on_trial=on_trial,
-            on_finalist=on_finalist,
             began=began,
         )
         guard = _guard(result, target, manifest, run)
@@ -177,18 +172,13 @@ def find(
     return Found(guard, result)
 
 
-def _local(target: Target) -> LocalModel | None:
-    """The target, if its weights are at hand."""
-    from foreword.models.engine import LocalModel
-
-    return target if isinstance(target, LocalModel) else None
-
-
 def _counted(form: Format, target: Target) -> Format:
     """The format with prefixes counted in the target's own tokens, where its weights are here."""
-    if not (model := _local(target)):
+    from foreword.models.engine import LocalModel
+
+    if not isinstance(target, LocalModel):
         return form
-    return replace(form, count=lambda text: len(model.tokenizer.tokenize(text)))
+    return replace(form, count=lambda text: len(target.tokenizer.tokenize(text)))
 
 
 @contextmanager

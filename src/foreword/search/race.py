@@ -2,11 +2,10 @@
 
 A ladder over growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), the same
 for all, so that everything is paired. On its lower rung a candidate costs a pass over its own
-tokens; the better third goes on to the next block. The leaders there, and one drawn from the
-rest, are then written out, and the better half goes on. A candidate that the best so far beats by a
-Wilcoxon signed-rank test is given up early. Where margins have proved to foretell what the
-target writes, they stand in that test for what is not written yet, so that only who may win
-costs openings; where they foretell nothing, they are not asked any more.
+tokens; the better third goes on to the next block. The leaders there, and one drawn by lot, are
+then written out, and the better half goes on. Whom the best so far beats by a Wilcoxon
+signed-rank test is given up. Margins that have proved to foretell what is written stand in that
+test for what is not written yet; where they foretell nothing, they are not asked any more.
 """
 
 from __future__ import annotations

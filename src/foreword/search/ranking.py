@@ -186,9 +186,7 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
     )
 
 
-def promising(
-    order: Sequence[T], score: Callable[[T], Score], n: int, goal: Goal = PAPERS
-) -> list[T]:
+def promising(order: Sequence[T], score: Callable[[T], Score], n: int, goal: Goal) -> list[T]:
     """The n of some, given best first, that are worth a closer look.
 
     Half of them, and one more of an odd number, by this order alone; the others among those that
