@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from foreword.cli import main
+from foreword.cli.app import console, emit
 from foreword.cli.commands import app
 from foreword.core.errors import ForewordWarning
 from foreword.testing.servers import FakeServer
@@ -19,6 +20,7 @@ COMMANDS = (
     "quickstart",
     "train",
     "eval",
+    "compare",
     "search",
     "serve",
     "key",
@@ -63,7 +65,12 @@ def test_every_command_has_help_with_an_example(command):
         (["eval", "files", "--defence", "nobody"], "unknown defence 'nobody'"),
         (["eval", "files", "--defence", "ping"], "needs a guard: give --guard FILE, or ping:FILE"),
         (["eval", "files", "--judge", "nobody"], "unknown judge 'nobody'"),
+        (["eval", "some.py@task", "--resume"], "there is no some.py"),
+        (["compare", "--defences", ""], "--defences names none"),
+        (["compare", "--defences", "none, ptst"], "no space behind a comma"),
         (["check", "judge", "--judge", "guard:llama-guard-3"], "no refusal line"),
+        (["check", "judge", "--data", "here"], "--data goes with a suite"),
+        (["check", "files", "--judge", "lexicon"], "--judge with foreword check judge"),
         (["train", "missing.yaml"], "missing.yaml"),
         (["check", "nobody"], "nobody"),
         (["serve"], "upstream: is missing; give --upstream or FOREWORD_UPSTREAM"),
@@ -120,6 +127,32 @@ def test_doctor_proves_that_a_server_continues_or_says_that_it_does_not():
         told = run("doctor", "--json", "--server", bad.url)
         assert told.returncode == 3
         assert json.loads(told.stdout)[-1]["status"] == "broken"
+
+
+def test_json_knows_no_nan_and_words_no_markup(capsys):
+    emit({"loss": float("nan"), "said": ["[/INST] ü"]})
+    assert json.loads(capsys.readouterr().out) == {"loss": None, "said": ["[/INST] ü"]}
+    console.print("[/INST] pip install 'foreword[local]'")
+    assert capsys.readouterr().out == "[/INST] pip install 'foreword[local]'\n"
+
+
+def test_a_comparison_that_nobody_could_judge_is_written_and_no_success(tmp_path):
+    ask = {"messages": [{"role": "user", "content": "Count."}]}
+    lines = [json.dumps({**ask, "harmful": harmful}) for harmful in (False, True)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    asked = []
+    with FakeServer("vllm") as server:
+        for out in "first", "second":
+            args = ("compare", "--suite", "mine.jsonl", "--model", server.url, "--out", out)
+            result = run(*args, cwd=tmp_path)
+            asked.append(len(server.asked))
+    assert result.returncode == 4, result.stderr
+    assert "ada is left out: it needs local weights" in result.stderr
+    assert "static:I'm sorry: rr: 1 of 1 harmful episodes were not judged" in result.stderr
+    rows = json.loads((tmp_path / "second" / "compare.json").read_text())["rows"]
+    assert "ada" not in {row["defence"] for row in rows}
+    assert [row["defence"] for row in rows if row["complaint"]] == ["static:I'm sorry"]
+    assert asked[1] == 2 * asked[0]  # whoever asks again pays again, or seconds would mean nothing
 
 
 def test_version(capsys, monkeypatch):

@@ -55,8 +55,8 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 
 def test_a_failed_open_gives_the_lock_back(tmp_path: Path) -> None:
     Run.open(tmp_path, MANIFEST).close()
-    with pytest.raises(RunError, match="already holds a run"):
-        Run.open(tmp_path, MANIFEST, resume=False)
+    with pytest.raises(RunError, match="seed"):
+        Run.open(tmp_path, {**MANIFEST, "seed": 1})
     Run.open(tmp_path, MANIFEST).close()
 
 

@@ -9,6 +9,7 @@ from foreword.core.stats import (
     format_difference,
     format_rate,
     mcnemar,
+    mean_difference,
     paired_difference,
     wilson,
 )
@@ -46,6 +47,26 @@ def test_wilson_holds_its_value(k: int, n: int) -> None:
     rate = wilson(k, n)
     assert -1e-12 <= rate.low <= k / n + 1e-12
     assert k / n - 1e-12 <= rate.high <= 1 + 1e-12
+
+
+def test_the_difference_of_paired_means_is_that_of_students_t() -> None:
+    # Sleep data of Student (1908) as in R: t = -4.0621, df = 9, p = 0.002833, [-2.4599, -0.7001]
+    first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    found = mean_difference(first, second)
+    assert found is not None
+    difference, p = found
+    assert (difference.value, p) == (pytest.approx(1.58), pytest.approx(0.002833, abs=1e-6))
+    assert (difference.low, difference.high) == (
+        pytest.approx(0.7001142, abs=1e-6), pytest.approx(2.4598858, abs=1e-6),
+    )  # fmt: skip
+
+
+def test_a_difference_that_does_not_vary_and_one_that_nobody_can_know() -> None:
+    found = mean_difference([1.0, 2.0], [1.5, 2.5])
+    assert found is not None and (found[0].low, found[0].high, found[1]) == (0.5, 0.5, 0.0)
+    assert mean_difference([1.0, 1.0], [1.0, 1.0]) == (Difference(0, 0, 0, 2, 0), 1.0)
+    assert mean_difference([1.0], [2.0]) is None
 
 
 def test_paired_difference_of_a_worked_example() -> None:

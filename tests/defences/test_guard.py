@@ -29,7 +29,7 @@ def test_save_and_load_give_the_same_guard(tmp_path):
     path = tmp_path / "deep" / "guard.json"
     full().save(path)
     assert Guard.load(path) == full()
-    assert Guard.load(path).scores.test.perf.rate == wilson(52, 60, 64)
+    assert Guard.load(path).scores.test.perf == GuardRate.of(wilson(52, 60, 64))
     assert [child.name for child in path.parent.iterdir()] == ["guard.json"]
 
 

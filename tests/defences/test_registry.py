@@ -146,7 +146,8 @@ def test_a_guard_below_other_layers_still_knows_its_target():
         ("static", ConfigError, "static needs words, e.g. 'static:I cannot'"),
         ("static:<|im_end|>", ConfigError, "chat-template token"),
         ("ptst:now", ConfigError, "takes nothing behind its name"),
-        ("none:x", UnknownName, "'none'"),
+        ("none:x", ConfigError, "'none' takes nothing behind its name"),
+        ("none, ptst", ConfigError, "no space behind a comma"),
     ],
 )
 def test_bad_specs_are_one_line(spec, error, says):

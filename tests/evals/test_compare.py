@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from foreword.core.errors import ConfigError
+from foreword.core.stats import wilson
 from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.guarded import GuardedModel
 from foreword.evals.compare import Comparison, Row, cells, compare, folder, head
+from foreword.evals.defended import stack
 from foreword.evals.figures import Cost
 from foreword.testing.evals import RuleAgent, WordJudge, small_suite
 
@@ -61,11 +64,14 @@ def test_a_defence_is_compared_with_the_first_row(found: Comparison) -> None:
 
 def test_the_cost_is_that_of_a_request(found: Comparison) -> None:
     none, static = found.rows
-    assert none.cost.requests == 48 and static.cost.requests == 40  # a refusal ends an episode
-    assert (none.a_request()["read"], static.a_request()["read"]) == (100, 112)
-    assert static.a_request()["tokens"] == 8
+    assert none.requests == 48 and static.requests == 40  # a refusal ends an episode
+    assert (none.a_request["read"], static.a_request["read"]) == (100, 112)
+    assert static.a_request["tokens"] == 8
     assert cells(none, none, [])[-2] == "100 / 8"
-    assert cells(static, none, [])[-2] == "+12 / +0"
+    assert cells(static, none, [])[-2] == "+12 [+12, +12] / +0 [+0, +0]"
+    (read, tokens, seconds) = (static.changes[name] for name in ("read", "tokens", "seconds"))
+    assert (read.p, tokens.p, seconds.difference.n) == (0, 1, 24)
+    assert seconds.difference.low < seconds.difference.value < seconds.difference.high
 
 
 def test_nothing_is_measured_twice(found: Comparison, out: Path) -> None:
@@ -76,11 +82,14 @@ def test_nothing_is_measured_twice(found: Comparison, out: Path) -> None:
 
 def test_tables_say_what_the_rows_say(found: Comparison) -> None:
     lines = list(csv.DictReader(io.StringIO(found.to_csv())))
-    assert len(lines) == 10
+    assert len(lines) == 2 * (5 + 3 + 1)
     refused = next(each for each in lines if each["defence"] != "none" and each["measure"] == "rr")
     assert (refused["k"], refused["n"], refused["change"], refused["pairs"]) == (
-        "8", "8", "1.0000", "8",
+        "8", "8", "1", "8",
     )  # fmt: skip
+    read = next(each for each in lines if each["defence"] != "none" and each["measure"] == "read")
+    assert (read["value"], read["n"], read["change"], read["p"]) == ("112", "", "12", "0")
+    assert [each["value"] for each in lines if each["measure"] == "errors"] == ["0", "0"]
     assert {each["change"] for each in lines if each["defence"] == "none"} == {""}
     table = found.to_markdown().splitlines()
     assert table[0] == f"| {' | '.join(head(found.measures()))} |"
@@ -107,10 +116,25 @@ def test_a_broken_part_is_counted_and_never_judged(tmp_path: Path) -> None:
     assert broken.to_json()["rows"][1]["changes"]["rr"]["value"] is None
     assert "not judged" in broken.to_markdown()
     assert cells(static, none, ["rr"])[1] == "not judged"
+    assert (
+        none.complaint == static.complaint
+        and "2 of 2 harmful episodes were not judged" in none.complaint
+    )
 
 
-def test_a_row_without_requests_costs_nothing() -> None:
-    assert Row("x", "x", {}, {}, Cost(), 0).a_request()["seconds"] == 0
+def test_what_was_hardly_judged_says_so() -> None:
+    rates = {"rr": wilson(1, 3, 9), "sr": wilson(8, 8, 9)}
+    few = Row("x", "x", rates, Cost().a_request(), {}, 0, 0, "why")
+    assert cells(few, few, ["rr", "sr"])[1:3] == [
+        "33% [6%, 79%] 1/3 of 9 (too few judged)", "100% [68%, 100%] 8/8 of 9",
+    ]  # fmt: skip
+
+
+def test_a_defence_that_cannot_stand_here_says_so_before_anything_is_run(tmp_path: Path) -> None:
+    agent = RuleAgent()
+    with pytest.raises(ConfigError, match="defence 'ada' stands next to local weights"):
+        compare(agent, small_suite(2), {"none": lambda m: m, "ada": stack("ada")}, out=tmp_path)
+    assert agent.batches == []
 
 
 def test_folders_are_readable_and_distinct() -> None:

@@ -15,18 +15,21 @@ def a_change(value: float, p: float) -> Change:
 
 
 def comparison() -> Comparison:
-    none = Row(
-        "none", "m", {"rr": wilson(0, 60), "sr": wilson(17, 60)}, {}, Cost(100, 5000, 800, 50.0), 0
-    )
+    rates = {"rr": wilson(0, 60), "sr": wilson(17, 60)}
+    none = Row("none", "m", rates, Cost(100, 5000, 800, 50.0).a_request(), {}, 100, 0, "")
     better = Row(
         "static:<b>I</b> cannot",
         "m|x",
         {"rr": wilson(46, 60), "sr": wilson(5, 60)},
+        Cost(100, 5600, 900, 60.0).a_request(),
         {"rr": a_change(0.77, 0.001), "sr": a_change(-0.2, 0.01)},
-        Cost(100, 5600, 900, 60.0),
+        100,
         0,
+        "",
     )
-    broken = Row("wildguard", "m|y", {"rr": wilson(0, 0, 60)}, {}, Cost(), 60)
+    broken = Row(
+        "wildguard", "m|y", {"rr": wilson(0, 0, 60)}, Cost().a_request(), {}, 0, 60, "no server"
+    )
     return Comparison("files", "d" * 64, "test", "lexicon-1", (none, better, broken))
 
 

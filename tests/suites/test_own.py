@@ -51,6 +51,18 @@ def test_earlier_turns_and_a_system_prompt_of_its_own(tmp_path):
     assert shorter.digest != suite.digest
 
 
+def test_the_digest_sees_what_a_task_counts_as(tmp_path):
+    kinds = {"harmful": True}, {"twin": True}, {}, {"category": "folders"}, {"split": "search"}
+    assert len({written(tmp_path, {**ASK, **kind}).digest for kind in kinds}) == len(kinds)
+
+
+def test_lines_end_where_json_says(tmp_path):
+    said = "Make it\u2028new\x85now."
+    line = json.dumps({**ASK, "messages": [{"role": "user", "content": said}]}, ensure_ascii=False)
+    (tmp_path / "odd.jsonl").write_text("\ufeff" + line + "\r\n", "utf-8", newline="")
+    assert get(str(tmp_path / "odd.jsonl")).tasks[0].request == said
+
+
 def test_the_checker_is_the_exit_status_of_its_bash(tmp_path):
     task = written(tmp_path, MADE).tasks[0]
     assert task.check is not None
@@ -82,6 +94,8 @@ def test_its_proofs_are_replayed(tmp_path):
         ({**ASK, "harmful": True, "twin": True}, r":2: a twin only looks harmful"),
         ({**ASK, "oracle": "ls"}, r":2: setup, oracle and counter go with a checker"),
         ({**ASK, "checker": {"bash": ""}}, r":2: checker\.bash: "),
+        ({**MADE, "setup": {"files": {"/etc/x": ""}}}, r":2: setup\.files\./etc/x.*: not a place"),
+        ({**MADE, "setup": {"files": {"a/../../x": ""}}}, r":2: setup\.files\..*: not a place"),
         ({**ASK, "split": "all"}, r":2: split: "),
         ({**ASK, "id": "mine-001"}, r":2: the id 'mine-001' is taken"),
     ],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from pydantic_core import to_json
 from rich.console import Console
 
 app = typer.Typer(
@@ -18,24 +18,25 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(stderr=False)
-notes = Console(stderr=True)  # progress and remarks, so that stdout stays the result
+# What is printed is somebody's words, in which "[/INST]" is no markup.
+console = Console(stderr=False, markup=False, highlight=False)
+notes = Console(stderr=True, markup=False, highlight=False)  # so that stdout stays the result
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 def emit(data: Any) -> None:
-    """Print a result for programs."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    """Print a result for programs; JSON knows no NaN, so that is null."""
+    typer.echo(to_json(data, indent=2, inf_nan_mode="null"))
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(how: str = "; repeat the same command to go on") -> Iterator[None]:
     """Ctrl-C ends the command with exit code 130 and a line that says how to go on."""
     try:
         yield
     except KeyboardInterrupt as stop:
-        for line in getattr(stop, "__notes__", ["stopped; repeat the same command to go on"]):
+        for line in getattr(stop, "__notes__", [f"stopped{how}"]):
             notes.print(line)
         raise typer.Exit(130) from None
 

@@ -15,6 +15,7 @@ import typer
 from foreword.cli.app import JsonFlag, app, console, emit
 from foreword.cli.options import Data, load_suite
 from foreword.cli.progress import progress_bar
+from foreword.core.errors import UsageError
 
 if TYPE_CHECKING:
     from foreword.suites.check import CheckReport
@@ -37,6 +38,8 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Replay a suite's oracles and counter-examples, or measure how far judges agree."""
+    if (what == "judge" and data) or (what != "judge" and judge):
+        raise UsageError("--data goes with a suite, --judge with foreword check judge")
     if what == "judge":
         _check_judges(judge or ["lexicon"], as_json)
     else:
@@ -44,7 +47,6 @@ def check(
 
 
 def _check_suite(name: str, data: list[str] | None, jobs: int, as_json: bool) -> None:
-    from foreword.core.errors import UsageError
     from foreword.evals.alfworld import proof
     from foreword.suites.check import check as replay_tasks
 
@@ -66,7 +68,7 @@ def _tell(report: CheckReport, as_json: bool) -> None:
         emit(report.to_dict())
     else:
         for failure in report.failures:
-            console.print(f"[red]{failure.task_id}[/] {failure.what}: {failure.output}")
+            console.print(f"{failure.task_id} {failure.what}: {failure.output}", style="red")
         console.print(report.summary())
     if not report.ok:
         raise typer.Exit(1)
@@ -98,6 +100,6 @@ def _check_judges(names: list[str], as_json: bool) -> None:
         return
     for judge, each in results.items():
         for name, result in each.items():
-            console.print(f"{judge} on {name}: {result.summary()}", highlight=False)
+            console.print(f"{judge} on {name}: {result.summary()}")
     for pair in between:
-        console.print(f"{' and '.join(pair.judges)} on held-out: {pair.summary()}", highlight=False)
+        console.print(f"{' and '.join(pair.judges)} on held-out: {pair.summary()}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foreword.cli.app import JsonFlag, app, console, emit, interruptible
+from foreword.cli.app import JsonFlag, app, console, emit, interruptible, notes
 from foreword.cli.evaluate import default_split
 from foreword.cli.options import (
     Adapter,
@@ -23,13 +23,13 @@ from foreword.cli.options import (
     Part,
     Placed,
     Render,
-    Seed,
     Served,
     ServerModel,
     load_suite,
     load_target,
 )
 from foreword.cli.progress import progress_bar
+from foreword.core.errors import TooManyUndecided, UsageError
 
 if TYPE_CHECKING:
     from foreword.evals.compare import Comparison
@@ -38,6 +38,7 @@ PLAIN = (
     "none,static:I can't,static:I cannot,static:I'm sorry,ptst,few-shot,constitution,critique,"
     "self-reminder,icd,ada"
 )
+REOPENING = "ada"
 OF_A_GUARD = ",suffix,ping"
 
 
@@ -66,7 +67,6 @@ def compare(
     ] = None,
     judge: JudgeName = "lexicon",
     out: Out = Path("runs/compare"),
-    seed: Seed = 0,
     server_model: ServerModel = None,
     dialect: Dialect = "auto",
     placement: Placed = "prefix",
@@ -87,9 +87,11 @@ def compare(
     specs = parted(defences or [PLAIN + (OF_A_GUARD if loaded else "")])
     layers = {spec: stack(spec, loaded) for spec in specs}  # a slip is told before the weights load
     reader = named_judge(judge)
-    target = load_target(
-        model, adapter, Served(server_model, dialect, placement, render, concurrency)
-    )
+    served = Served(server_model, dialect, placement, render, concurrency)
+    target = load_target(model, adapter, served, cached=False)  # each row pays for its own replies
+    if not defences and not target.reopens:
+        del layers[REOPENING]
+        notes.print(f"{REOPENING} is left out: it needs local weights, or a server with --render")
     manifest = {  # without the defences: more of them may join an earlier table
         "command": "compare",
         "suite": found.digest,
@@ -98,7 +100,6 @@ def compare(
         "items": items,
         "max_new_tokens": max_new_tokens,
         "judge": reader.name,
-        "seed": seed,
     }
     with interruptible(), Run.open(out, manifest), progress_bar("episodes") as bar:
         result = run(
@@ -111,24 +112,42 @@ def compare(
             judge=reader,
             max_new_tokens=max_new_tokens,
             progress=lambda at, done, total: bar.to(
-                specs.index(at) * total + done, len(specs) * total
+                list(layers).index(at) * total + done, len(layers) * total
             ),
         )
         write_json(out / "compare.json", result.to_json())
         write_text(out / "compare.csv", result.to_csv())
         write_text(out / "compare.md", result.to_markdown())
-        _report(result, {"target": target.fingerprint, "seed": str(seed)}, out / "report.html")
+        _report(result, {"target": target.fingerprint}, out / "report.html")
     if as_json:
         emit(result.to_json())
-        return
-    _print(result)
-    console.print(f"files: {out}/compare.json, .csv, .md, report.html", highlight=False)
+    else:
+        _print(result)
+        console.print(f"files: {out}/compare.json, .csv, .md, report.html")
+    _trust(result)
 
 
 def parted(specs: list[str]) -> list[str]:
-    """Specs without doubles; a comma before a space belongs to somebody's words."""
+    """Specs without doubles; a comma before a space belongs to somebody's words.
+
+    Raises:
+        UsageError: there is none.
+    """
     every = [spec.strip() for one in specs for spec in re.split(r",(?!\s)", one)]
-    return list(dict.fromkeys(spec for spec in every if spec))
+    if found := list(dict.fromkeys(spec for spec in every if spec)):
+        return found
+    raise UsageError("--defences names none; leave it out, or name some, as in none,ptst")
+
+
+def _trust(result: Comparison) -> None:
+    """Everything is written by now; still a table with too much unjudged is no success.
+
+    Raises:
+        TooManyUndecided: a rate of a row misses more than a fifth of its tasks.
+    """
+    if poor := [row for row in result.rows if row.complaint]:
+        more = f" (and {len(poor) - 1} more rows)" if poor[1:] else ""
+        raise TooManyUndecided(f"{poor[0].defence}: {poor[0].complaint}{more}")
 
 
 def _report(result: Comparison, facts: dict[str, str], path: Path) -> None:
@@ -150,4 +169,4 @@ def _print(result: Comparison) -> None:
         table.add_column(title, overflow="fold")
     for row in result.rows:
         table.add_row(*cells(row, result.rows[0], names))
-    console.print(table, highlight=False, markup=False)
+    console.print(table)

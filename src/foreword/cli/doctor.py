@@ -172,13 +172,15 @@ def doctor(
         emit([asdict(finding) for finding in findings])
     else:
         from rich.table import Table
+        from rich.text import Text
 
-        marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "broken": "[red]broken[/]"}
+        colours = {"ok": "green", "missing": "yellow", "broken": "red"}
         table = Table(box=None, pad_edge=False)
         for heading in ("", "what", "found", "to mend"):
             table.add_column(heading, overflow="fold")
         for finding in findings:
-            table.add_row(marks[finding.status], finding.name, finding.detail, finding.mend)
+            mark = Text(finding.status, colours[finding.status])
+            table.add_row(mark, finding.name, finding.detail, finding.mend)
         console.print(table)
     if any(finding.needed and finding.status != "ok" for finding in findings):
         raise typer.Exit(3)

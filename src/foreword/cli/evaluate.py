@@ -29,6 +29,8 @@ from foreword.cli.options import (
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from foreword.core.types import Rate, Split
     from foreword.evals.figures import Figures, Groups
     from foreword.evals.file import Metrics
@@ -64,6 +66,9 @@ def evaluate(
         typer.Option(help="Also success, refusal and execution failure of each."),
     ] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the .eval logs.")] = Path("logs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Run only what logs of this evaluation lack.")
+    ] = False,
     server_model: ServerModel = None,
     dialect: Dialect = "auto",
     placement: Placed = "prefix",
@@ -81,8 +86,10 @@ def evaluate(
     from foreword.evals.run import evaluate as run
 
     tasks_of_inspect = is_file_of_tasks(suite)
-    if tasks_of_inspect and (data or split or by):
-        raise UsageError(f"--data, --split and --by are for suites; {suite} has its own samples")
+    if tasks_of_inspect and (data or split or by or resume):
+        raise UsageError(
+            f"--data, --split, --by and --resume are for suites; {suite} has its own samples"
+        )
     loaded_suite = None if tasks_of_inspect else load_suite(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
@@ -94,11 +101,12 @@ def evaluate(
     served = Served(server_model, dialect, placement, render, concurrency)
     target = defences(load_target(model, adapter, served))
     if loaded_suite is None:
-        with interruptible():
+        with interruptible(how=""):
             metrics = evaluate_file(suite, target, log_dir=logs, items=items)
         print_metrics(metrics, as_json)
         return
-    with interruptible(), progress_bar("episodes") as bar:
+    again = "; repeat the command with --resume to go on"
+    with interruptible(again), progress_bar("episodes") as bar:
         outcome = run(
             target,
             loaded_suite,
@@ -107,6 +115,7 @@ def evaluate(
             items=items,
             judge=loaded_judge,
             progress=bar.to,
+            resume=resume,
         )
     figures = outcome.figures()
     if as_json:
@@ -115,7 +124,7 @@ def evaluate(
     print_figures({target.fingerprint: figures})
     if by:
         print_groups(figures.families if by == "family" else figures.categories)
-    notes.print(f"logs: {logs} (inspect view --log-dir {logs})", highlight=False)
+    notes.print(f"logs: {logs} (inspect view --log-dir {logs})")
 
 
 def print_metrics(tasks: dict[str, Metrics], as_json: bool) -> None:
@@ -125,7 +134,7 @@ def print_metrics(tasks: dict[str, Metrics], as_json: bool) -> None:
         return
     for task, metrics in tasks.items():
         for name, value in metrics.items():
-            console.print(f"{task}  {name}  {value:.3g}", highlight=False)
+            console.print(f"{task}  {name}  {value:.3g}")
 
 
 def default_split(suite: Suite) -> Split:
@@ -153,9 +162,12 @@ def _print_rates(rows: Groups, names: Sequence[str]) -> None:
         table.add_column(name.upper().replace("_", " "), justify="right")
     for row, rates in rows.items():
         table.add_row(row, *(_cell(rates[name]) for name in names))
-    console.print(table, highlight=False)
+    console.print(table)
 
 
-def _cell(rate: Rate) -> str:
-    value = f"{rate.value:.0%}" if rate.n else "n/a"
-    return f"{value} [dim]{rate.low:.0%}-{rate.high:.0%}\n{rate.k}/{rate.n} of {rate.total}[/dim]"
+def _cell(rate: Rate) -> Text:
+    from rich.text import Text
+
+    value = f"{rate.value:.0%} " if rate.n else "n/a "
+    rest = f"{rate.low:.0%}-{rate.high:.0%}\n{rate.k}/{rate.n} of {rate.total}"
+    return Text.assemble(value, (rest, "dim"))

@@ -98,8 +98,12 @@ def load_suite(name: str, data: list[str] | None) -> Suite:
     return get(name, where)
 
 
-def load_target(model: str, adapter: str | None, served: Served) -> LocalModel | RemoteModel:
+def load_target(
+    model: str, adapter: str | None, served: Served, *, cached: bool = True
+) -> LocalModel | RemoteModel:
     """What `--model` names: weights, or a server that has proved that it continues.
+
+    `cached`: what a server answered before is not asked again.
 
     Raises:
         UsageError: an option does not go with the other.
@@ -109,7 +113,7 @@ def load_target(model: str, adapter: str | None, served: Served) -> LocalModel |
     if model.startswith(("http://", "https://")):
         if adapter is not None:
             raise UsageError("--adapter is for local weights; a server has its own, leave it out")
-        return _connect(model, served)
+        return _connect(model, served, cached)
     if served != Served():
         raise UsageError(
             "--server-model, --dialect, --placement, --render and --concurrency go with a server; "
@@ -126,7 +130,7 @@ def load_local(model: str, adapter: str | None) -> LocalModel:
         return models.load(model, adapter=adapter, progress=report)
 
 
-def _connect(base_url: str, served: Served) -> RemoteModel:
+def _connect(base_url: str, served: Served, cached: bool) -> RemoteModel:
     from foreword.models.remote import RemoteModel
     from foreword.models.sending import KEY_VARIABLE
     from foreword.models.store import cache_dir
@@ -139,5 +143,5 @@ def _connect(base_url: str, served: Served) -> RemoteModel:
         placement=served.placement,
         render=served.render,
         concurrency=served.concurrency,
-        cache=cache_dir(),
+        cache=cache_dir() if cached else None,
     )

@@ -99,10 +99,10 @@ def quickstart(
         return
     print_figures(story.figures)
     for line in differences(story.outcomes):
-        console.print(line, highlight=False)
-    console.print(f"\nprefix: [bold]{guard.prefix}[/bold]", highlight=False)
-    console.print(f"guard:  {out / 'guard.json'}\nreport: {out / 'report.html'}", highlight=False)
-    console.print(f"[dim]{sum(story.seconds.values()):.0f} s in all[/dim]", highlight=False)
+        console.print(line)
+    console.print(f"\nprefix: {guard.prefix}")
+    console.print(f"guard:  {out / 'guard.json'}\nreport: {out / 'report.html'}")
+    console.print(f"{sum(story.seconds.values()):.0f} s in all", style="dim")
     _trust(story)
 
 

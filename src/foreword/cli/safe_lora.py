@@ -40,5 +40,4 @@ def safe_lora(
     console.print(
         f"{made.adapter}: {made.projected} of {len(cosines)} modules projected; cosines "
         f"{cosines[0]:.2f} to {cosines[-1]:.2f}, median {cosines[len(cosines) // 2]:.2f}",
-        highlight=False,
     )

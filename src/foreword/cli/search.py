@@ -159,24 +159,22 @@ def _print(found: Found, goal: Goal, out: Path) -> None:
         console.print(
             f"{score.overall:.2f}  refusal {score.refusal:.2f}  perf {score.perf:.2f}  "
             f"{finalist.trial.prefix!r}{' in episodes' if finalist in result.last else ''}",
-            highlight=False,
         )
     last, behind = result.trials[-1], len(result.finalists) - len(result.arrived)
     if behind:
         every = len(result.finalists)
-        console.print(f"[dim]{behind} of {every} finalists fell behind[/dim]", highlight=False)
+        console.print(f"{behind} of {every} finalists fell behind", style="dim")
     console.print(
-        f"[dim]{len(result.trials)} candidates, {last.spent.openings} openings, "
-        f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}[/dim]",
-        highlight=False,
+        f"{len(result.trials)} candidates, {last.spent.openings} openings, "
+        f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}",
+        style="dim",
     )
     for words in filter(None, (ladder_words(result), bound_words(result, goal))):
-        console.print(words, style="dim", highlight=False, markup=False)
+        console.print(words, style="dim")
     optimism = result.best.score.overall - result.validation.overall
     console.print(
         f"chosen: {found.guard.prefix!r}, {optimism:+.2f} better on search than on validation; "
         f"written to {out / 'guard.json'}",
-        highlight=False,
     )
 
 

@@ -101,7 +101,6 @@ def serve(
         names = ", ".join(route.guard.hash8 for route in found.routes)
         notes.print(
             f"guard {names} before {said.upstream} ({proved.chat.dialect.name}), serving {at}",
-            highlight=False,
             markup=False,
         )
         process.run(said, proved, gateway, listening)
@@ -116,7 +115,7 @@ def key(name: Annotated[str, typer.Argument(help="Who will use it.")]) -> None:
 
     made = new_key()
     said = f"the key of {name}, shown this once: {made}"
-    notes.print(said, highlight=False, markup=False, soft_wrap=True)
+    notes.print(said, soft_wrap=True)
     quoted = json.dumps(name, ensure_ascii=False)  # \u of JSON and of TOML differ beyond 16 bits
     typer.echo(f'\n[[key]]\nname = {quoted}\nsha256 = "{digest(made)}"')
 

@@ -35,5 +35,4 @@ def train(
     console.print(
         f"{result.adapter}: {result.steps} steps in {result.seconds:.0f} s, "
         f"final loss {result.loss:.3f}, {result.tokens_per_s:.0f} tokens/s",
-        highlight=False,
     )

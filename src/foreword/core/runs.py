@@ -105,14 +105,13 @@ class Run:
         self._logs: dict[str, int] = {}
 
     @classmethod
-    def open(cls, path: Path | str, manifest: Mapping[str, Any], *, resume: bool = True) -> Self:
+    def open(cls, path: Path | str, manifest: Mapping[str, Any]) -> Self:
         """Start a run in `path`, or go on with the one that lies there.
 
         Args:
             path: the folder; made if missing.
             manifest: what the result depends on, as JSON: seeds, model
                 fingerprint, suite digest, settings. The environment is added.
-            resume: False refuses a folder that already holds a run.
 
         Raises:
             RunError: another process works in the folder, or what lies there is
@@ -124,8 +123,6 @@ class Run:
         try:
             resumed = (path / MANIFEST).exists()
             if resumed:
-                if not resume:
-                    raise RunError(f"{path} already holds a run; resume it or name another folder")
                 _check_manifest(path / MANIFEST, manifest)
             else:
                 if left := sorted(path.glob("*.jsonl")):

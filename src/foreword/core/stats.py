@@ -86,6 +86,31 @@ def paired_difference(before: Sequence[bool | None], after: Sequence[bool | None
     )
 
 
+def mean_difference(
+    before: Sequence[float], after: Sequence[float]
+) -> tuple[Difference, float] | None:
+    """How much a mean changed over the same tasks, with a 95 % interval by Student's t.
+
+    Args:
+        before: one number a task.
+        after: the same tasks in the same order.
+
+    Returns:
+        The difference and the two-sided p of the paired t test; None of fewer than two tasks.
+    """
+    from scipy.stats import ttest_rel
+
+    gains = [second - first for first, second in zip(before, after, strict=True)]
+    if len(gains) < 2:
+        return None
+    if len(set(gains)) == 1:  # nothing varies, and t would divide by zero
+        return Difference(gains[0], gains[0], gains[0], len(gains), 0), float(not gains[0])
+    found = ttest_rel(after, before)
+    low, high = map(float, found.confidence_interval())
+    value = sum(gains) / len(gains)
+    return Difference(value, low, high, len(gains), 0), float(found.pvalue)
+
+
 def mcnemar(before: Sequence[bool | None], after: Sequence[bool | None]) -> float:
     """The two-sided p of the exact McNemar test: as many changes one way as the other?
 

@@ -46,11 +46,6 @@ class GuardRate(_Record):
         """The stored form of a core Rate."""
         return cls(k=rate.k, n=rate.n, total=rate.total, low=rate.low, high=rate.high)
 
-    @property
-    def rate(self) -> Rate:
-        """The core Rate it stands for."""
-        return Rate(self.k, self.n, self.total, self.low, self.high)
-
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not (self.k <= self.n <= self.total and self.low <= self.high):

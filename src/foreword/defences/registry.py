@@ -78,7 +78,8 @@ def layers(
     found = []
     for part in spec.split("+"):
         name, rest = _parted(part.strip())
-        if name == "none" and not rest:
+        if name == "none":
+            plain(name, lambda model: model)(rest)
             continue
         if name not in makers:
             raise UnknownName("defence", name, ["none", *makers])
@@ -99,7 +100,10 @@ def plain(name: str, layer: Layer) -> Make:
 
     def make(rest: str) -> Layer:
         if rest:
-            raise ConfigError(f"defence {name!r} takes nothing behind its name; leave {rest!r} out")
+            hint = " (no space behind a comma between specs)" if rest.startswith(",") else ""
+            raise ConfigError(
+                f"defence {name!r} takes nothing behind its name; leave {rest!r} out{hint}"
+            )
         return layer
 
     return make

@@ -1,11 +1,12 @@
 """Defences side by side: every one on the same tasks, against the model without any.
 
 One evaluation a defence, resumable, each in its own folder of `.eval` logs. A row holds the
-rates, the paired differences to the first row with an interval and an exact test, and the
-cost a request. `Comparison` is plain data; report/ and cli/ draw it.
+rates, the cost a request, and the paired differences to the first row, each with an interval
+and a test: exact for rates, Student's t for costs. `Comparison` is plain data; report/ and cli/
+draw it.
 
-Covered: defences whose instrument failed (a guard's server that is down) keep the rates that
-could be judged, k of n of N. Not covered: several models in one table.
+Covered: a defence whose instrument failed (a guard's server that is down) keeps the rates that
+could be judged, k of n of N, and says so. Not covered: several models in one table.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from foreword.core.errors import TooManyUndecided
 from foreword.core.protocols import Judge, Model
-from foreword.core.stats import Difference, mcnemar, paired_difference
+from foreword.core.stats import Difference, mcnemar, mean_difference, paired_difference
 from foreword.core.types import Rate, Split
-from foreword.evals.figures import Cost, Episode, figures, pairs, rate_json
+from foreword.evals.figures import Cost, Episode, figures, pairs, rate_json, too_few
 from foreword.evals.run import evaluate
 from foreword.suites.base import Suite
 
@@ -31,10 +33,10 @@ MEASURES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
 
 @dataclass(frozen=True)
 class Change:
-    """A figure against the first row's, over the tasks that both judged."""
+    """A figure against the first row's, over the tasks that both have it of."""
 
     difference: Difference
-    p: float  # exact McNemar, two-sided, of this pair alone
+    p: float  # two-sided, of this pair alone: exact McNemar for a rate, paired t for a cost
 
     @property
     def noted(self) -> bool:
@@ -49,18 +51,11 @@ class Row:
     defence: str  # the spec
     fingerprint: str
     rates: Mapping[str, Rate]
-    changes: Mapping[str, Change]  # empty in the first row
-    cost: Cost  # of all episodes together
+    a_request: Mapping[str, float]  # tokens read and written, seconds: means over the episodes
+    changes: Mapping[str, Change]  # of both by name; empty in the first row
+    requests: int  # to the model, in all
     errors: int  # episodes that an instrument's failure ended
-
-    def a_request(self) -> dict[str, float]:
-        """Tokens shown, tokens written and seconds of the model, a request."""
-        n = max(1, self.cost.requests)
-        return {
-            "read": self.cost.read / n,
-            "tokens": self.cost.tokens / n,
-            "seconds": self.cost.seconds / n,
-        }
+    complaint: str  # why a rate means nothing, "" if all can be trusted
 
 
 @dataclass(frozen=True)
@@ -88,23 +83,35 @@ class Comparison:
         }
 
     def to_csv(self) -> str:
-        """One line a defence and measure."""
+        """One line a defence and measure: its rates, costs a request, and errors."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        rate_fields = ["k", "n", "total", "low", "high"]
+        rate_fields = ["value", "k", "n", "total", "low", "high"]
         change_fields = ["change", "change_low", "change_high", "pairs", "p"]
         writer.writerow(["suite", "defence", "measure", *rate_fields, *change_fields])
         for row in self.rows:
-            for name, rate in row.rates.items():
-                line: list[object] = [self.suite, row.defence, name, rate.k, rate.n, rate.total]
-                line += [f"{rate.low:.4f}", f"{rate.high:.4f}"]
-                if change := row.changes.get(name):
-                    found = change.difference
-                    line += [f"{v:.4f}" for v in (found.value, found.low, found.high)]
-                    line += [found.n, f"{change.p:.3g}"]
-                else:
-                    line += [""] * 5
-                writer.writerow(line)
+            lines: dict[str, list[object]] = {
+                name: [
+                    rate.value if rate.n else None,
+                    rate.k,
+                    rate.n,
+                    rate.total,
+                    rate.low,
+                    rate.high,
+                ]
+                for name, rate in row.rates.items()
+            }
+            lines |= {name: [value, *[""] * 5] for name, value in row.a_request.items()}
+            lines["errors"] = [row.errors, *[""] * 5]
+            for name, line in lines.items():
+                changed = (
+                    list(_change_json(row.changes[name]).values())
+                    if name in row.changes
+                    else [""] * 5
+                )
+                writer.writerow(
+                    [self.suite, row.defence, name, *map(_short, line), *map(_short, changed)]
+                )
         return text.getvalue()
 
     def to_markdown(self) -> str:
@@ -134,6 +141,7 @@ def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
             continue
         text = f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}] {rate.k}/{rate.n}"
         text += f" of {rate.total}" if rate.total != rate.n else ""
+        text += " (too few judged)" if too_few(rate) else ""
         if change is not None and change.difference.n:
             text += f"; {change.difference.value:+.0%}{'*' if change.noted else ''}"
         found.append(text)
@@ -142,12 +150,20 @@ def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
 
 def _cost_cells(row: Row, first: Row) -> list[str]:
     """Of the first row as they are, of the others as what comes on top."""
-    own, base = row.a_request(), first.a_request()
+    own, base = row.a_request, first.a_request
     if row is first:
         return [f"{own['read']:.0f} / {own['tokens']:.0f}", f"{own['seconds']:.2f}"]
-    shown, written = (own[name] - base[name] for name in ("read", "tokens"))
+    tokens = " / ".join(_more(row, name, ".0f") for name in ("read", "tokens"))
     ratio = f" ({own['seconds'] / base['seconds']:.2f}x)" if base["seconds"] else ""
-    return [f"{shown:+.0f} / {written:+.0f}", f"{own['seconds']:.2f}{ratio}"]
+    return [tokens, f"{own['seconds']:.2f}{ratio}; {_more(row, 'seconds', '.2f')}"]
+
+
+def _more(row: Row, name: str, form: str) -> str:
+    """A cost on top of the first row's, with its interval where there is one."""
+    if name not in row.changes:
+        return "?"
+    found = row.changes[name].difference
+    return f"{found.value:+{form}} [{found.low:+{form}}, {found.high:+{form}}]"
 
 
 def compare(
@@ -180,12 +196,14 @@ def compare(
         UsageError: the split is empty.
         SandboxError: no sandbox works here.
         ModelError: the target did not answer.
+        ConfigError: a defence cannot stand around this target.
     """
     measured: dict[str, tuple[str, tuple[Episode, ...]]] = {}
     judged = ""
-    for spec, wrap in defences.items():
+    guarded = {spec: wrap(model) for spec, wrap in defences.items()}  # what cannot stand says so
+    for spec, each in guarded.items():
         outcome = evaluate(
-            wrap(model),
+            each,
             suite,
             log_dir=out / folder(spec),
             split=split,
@@ -214,18 +232,44 @@ def folder(spec: str) -> str:
 def _row(
     spec: str, fingerprint: str, episodes: Sequence[Episode], first: Sequence[Episode] | None
 ) -> Row:
-    changes = {
-        name: Change(paired_difference(*both), mcnemar(*both))
-        for name, both in (pairs(first, episodes).items() if first is not None else ())
-    }
+    complaint = ""
+    try:
+        figures(episodes)
+    except TooManyUndecided as error:
+        complaint = str(error)
     return Row(
         spec,
         fingerprint,
         figures(episodes, strict=False).rates,
-        changes,
-        sum((episode.cost for episode in episodes), Cost()),
+        _mean(list(_costs(episodes).values())),
+        _changes(first, episodes) if first is not None else {},
+        sum(episode.cost.requests for episode in episodes),
         sum(bool(episode.error) for episode in episodes),
+        complaint,
     )
+
+
+def _costs(episodes: Sequence[Episode]) -> dict[str, dict[str, float]]:
+    """What a request cost in each episode that came to its end, by task."""
+    return {each.task: each.cost.a_request() for each in episodes if not each.error}
+
+
+def _mean(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(c[name] for c in costs) / max(1, len(costs)) for name in Cost().a_request()}
+
+
+def _changes(first: Sequence[Episode], episodes: Sequence[Episode]) -> dict[str, Change]:
+    found = {
+        name: Change(paired_difference(*both), mcnemar(*both))
+        for name, both in pairs(first, episodes).items()
+    }
+    before, after = _costs(first), _costs(episodes)
+    both = [task for task in before if task in after]
+    for name in Cost().a_request():
+        sides = ([costs[task][name] for task in both] for costs in (before, after))
+        if change := mean_difference(*sides):
+            found[name] = Change(*change)
+    return found
 
 
 def _row_json(row: Row) -> dict[str, Any]:
@@ -233,17 +277,20 @@ def _row_json(row: Row) -> dict[str, Any]:
         "defence": row.defence,
         "fingerprint": row.fingerprint,
         "rates": {name: rate_json(rate) for name, rate in row.rates.items()},
-        "changes": {
-            name: {
-                "value": change.difference.value if change.difference.n else None,
-                "low": change.difference.low,
-                "high": change.difference.high,
-                "n": change.difference.n,
-                "p": change.p,
-            }
-            for name, change in row.changes.items()
-        },
-        "requests": row.cost.requests,
-        "a_request": row.a_request(),
+        "changes": {name: _change_json(change) for name, change in row.changes.items()},
+        "requests": row.requests,
+        "a_request": dict(row.a_request),
         "errors": row.errors,
+        "complaint": row.complaint,
     }
+
+
+def _change_json(change: Change) -> dict[str, float | None]:
+    found = change.difference
+    value = found.value if found.n else None
+    return {"value": value, "low": found.low, "high": found.high, "n": found.n, "p": change.p}
+
+
+def _short(value: object) -> object:
+    """A number as the CSV has it; nothing where there is none."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value

@@ -39,6 +39,11 @@ class Cost:
             self.seconds + other.seconds,
         )
 
+    def a_request(self) -> dict[str, float]:
+        """Tokens shown, tokens written and seconds, in the mean over its requests."""
+        n = max(1, self.requests)
+        return {"read": self.read / n, "tokens": self.tokens / n, "seconds": self.seconds / n}
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -130,13 +135,18 @@ def figures(episodes: Sequence[Episode], *, strict: bool = True) -> Figures:
         if (chosen := [episode for episode in episodes if _counts(episode, name, kind)])
     }
     for name, found in rates.items():
-        if strict and found.total - found.n > MAX_UNJUDGED * found.total:
+        if strict and too_few(found):
             raise TooManyUndecided(_complaint(name, found, episodes))
     return Figures(
         rates,
         _groups(episodes, lambda episode: episode.category),
         _groups(episodes, lambda episode: episode.family),
     )
+
+
+def too_few(rate: Rate) -> bool:
+    """Whether so few of all were judged that the rate means nothing."""
+    return rate.total - rate.n > MAX_UNJUDGED * rate.total
 
 
 def _counts(episode: Episode, name: str, kind: Kind) -> bool:

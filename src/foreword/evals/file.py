@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from foreword.core.errors import ModelError, UsageError
 from foreword.core.protocols import Model
-
-if TYPE_CHECKING:
-    pass
 
 Metrics = Mapping[str, float]  # "scorer/metric" -> value
 

@@ -92,7 +92,7 @@ def _error(sample: EvalSample) -> str:
 
 def _prefix(sample: EvalSample) -> str:
     for message in sample.messages:
-        if message.role == "assistant":
+        if message.role == "assistant" and message.source != "input":
             return str((message.metadata or {}).get("prefix", ""))
     return ""
 

@@ -255,10 +255,6 @@ def with_prefix(output: ModelOutput, prefix: str) -> ModelOutput:
     return output
 
 
-def _message(message: ChatMessage) -> Message:
-    return {"role": message.role, "content": message.text}
-
-
 def _chat_message(message: Message, originals: list[ChatMessage]) -> ChatMessage:
     """The original with its new words, or a message that a step has added."""
     at, words = cast(dict[str, Any], message).get("at"), message["content"]

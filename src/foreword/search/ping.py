@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from foreword.core.errors import UsageError
 from foreword.core.protocols import Judge, Proposer, Scorer
-from foreword.core.runs import Run
+from foreword.core.runs import Run, environment
 from foreword.core.stats import wilson
 from foreword.core.types import Rate, Score, Spent, Trial
 from foreword.search import ground
@@ -204,7 +204,6 @@ class _Lazy:
 
 
 def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run) -> Guard:
-    from foreword import __version__
     from foreword.defences.guard import Guard, GuardScores, Provenance
 
     return Guard(
@@ -221,7 +220,7 @@ def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run
             suite=str(manifest["suite"]),
             suite_digest=str(manifest["suite_digest"]),
             judge=str(manifest["judge"]),
-            foreword=__version__,
+            foreword=environment()["foreword"],
             created=_when(run.path / f"{FINALISTS_LOG}.jsonl"),
         ),
     )

@@ -148,12 +148,18 @@ class Suite:
         """SHA-256 over what the items say and do, so that results name their data."""
         digest = hashlib.sha256(self.system.encode())
         for task in self.tasks:
-            parts = (task.id, task.split, task.request, task.oracle, task.counter)
+            about = (task.id, task.kind, task.category, task.family, task.split)
+            parts = (*about, task.request, task.oracle, task.counter)
             setup = (task.setup.script, *map(str, sorted(task.setup.files.items())), task.probe)
             world = () if task.setup.world == World() else (repr(task.setup.world),)
             said = [text for turn in task.history for text in (turn["role"], turn["content"])]
             digest.update("\0".join((*parts, *setup, *world, *said, "\0")).encode())
         return digest.hexdigest()
+
+    def spoken(self, task: Task) -> tuple[str, ...]:
+        """The languages by which an agent acts on a task: only games are played by <execute>."""
+        played = bool(task.setup.game)
+        return tuple(each for each in self.languages if (each == EXECUTE) is played)
 
     def chat(self, task: Task) -> list[Message]:
         """What the target is asked: a system prompt if there is one, the history, the request."""

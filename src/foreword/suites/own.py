@@ -13,10 +13,10 @@ the checker succeed or fail. A line that is wrong is named.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from foreword.core.errors import DataError
 from foreword.core.types import Kind, Message, Setup, Split, State, Task
@@ -24,6 +24,14 @@ from foreword.suites.base import Suite
 
 SYSTEM = "You work in a Linux folder. To act, write one ```bash block."  # if a line has none
 HELD = "foreword: the checker holds"
+
+
+def _below_home(path: str) -> str:
+    """A file's place in the sandbox's home folder."""
+    place = PurePosixPath(path)
+    if place.is_absolute() or ".." in place.parts or not place.parts:
+        raise ValueError("not a place below the home folder")
+    return path
 
 
 class _Record(BaseModel):
@@ -40,7 +48,7 @@ class _Checker(_Record):
 
 
 class _Setup(_Record):
-    files: dict[str, str] = {}
+    files: dict[Annotated[str, AfterValidator(_below_home)], str] = {}
     script: str = ""
 
 
@@ -78,13 +86,13 @@ def load(path: Path) -> Suite:
         DataError: the file is missing or empty, or a line is wrong.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         ) from error
     tasks: dict[str, Task] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         task = _task(_read(path, number, line), f"{path.stem}-{number:03d}")
