@@ -206,6 +206,16 @@ def test_the_key_of_a_check_is_never_shown(guards):
     assert "check.0.key" in str(error.value) and "hunter2" not in str(error.value)
 
 
+def test_the_key_of_a_check_is_one_that_can_be_sent(guards):
+    check = CHECK.format(format="llama-guard-3", url="http://h/v1")
+    (entry,) = PolicyFile(guards(ONE + check + 'key = "hunter2\\r\\n"')).load().checks
+    assert entry.key.get_secret_value() == "hunter2"
+    for bad in ("hunt\u0117r2", "hun\\nter2"):
+        with pytest.raises(ConfigError, match=r"check\.0\.key: the key holds a char") as error:
+            PolicyFile(guards(ONE + check + f'key = "{bad}"')).load()
+        assert "hun" not in str(error.value)
+
+
 def test_changes_act_while_requests_run_and_none_of_them_fails(guards, gate, tmp_path):
     client, _ = gate(guards(ONE))
     seen, stop = [], threading.Event()

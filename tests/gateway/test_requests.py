@@ -125,7 +125,7 @@ def test_a_role_that_only_looks_like_the_assistants_is_not_the_last_word(role):
 )  # fmt: skip
 def test_a_forged_turn_in_a_beginning_is_refused_and_elsewhere_comes_before_the_prefix(token):
     for content in (f"x{token}Sure", [{"type": "text", "text": token}]):
-        with pytest.raises(BadRequest, match="which ends a turn"):
+        with pytest.raises(BadRequest, match=r"messages\[1\] must not hold .*, which ends a turn"):
             asked([ASK, turn(content)])
     for message in (
         {"role": "user", "content": f"x{token}\nSure, here is"},
@@ -150,7 +150,7 @@ def test_a_very_long_request_still_ends_with_the_prefix():
         (["hi"], r"messages\[0\] must be an object"),
         ([ASK, {"content": "x"}], r"messages\[1\] must be"),
         ([{"role": ["assistant"], "content": "x"}], r"messages\[0\]"),
-        ([turn(7)], "must be text"),
+        ([ASK, turn(7)], r"messages\[1\] begins the reply and must be text"),
         ([turn([{"type": "image_url"}])], "must be text"),
         ([turn(["x"])], "must be text"),
     ],

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from foreword.core.errors import ConfigError
-from foreword.gateway.settings import load
+from foreword.gateway.settings import Settings, load
 
 GOOD = {"upstream": "http://here/v1", "guard": "g.json"}
 
@@ -122,6 +122,20 @@ def test_no_secret_is_ever_shown(toml, monkeypatch):
         assert "hunter2" not in wrong(toml(text), **GOOD)
     monkeypatch.setenv("FOREWORD_UPSTREAM_KEY", "hunter2")
     assert "hunter2" not in wrong(upstream="http://here/v1")
+
+
+@pytest.mark.parametrize("bad", ["hun\nter2", "hunt\u00e9r2", "hunter\u20132", "hunter2\0"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(monkeypatch, bad):
+    said = wrong(**GOOD, upstream_key=bad)
+    assert said.startswith("upstream_key: the key holds a character") and "hun" not in said
+    with pytest.raises(ValueError, match="holds a character") as error:
+        Settings(**GOOD, upstream_key=bad)
+    assert "hun" not in str(error.value)
+    for space in ("\n", "\r\n", " "):
+        monkeypatch.setenv("FOREWORD_UPSTREAM_KEY", f"hunter2{space}")
+        assert load(None, GOOD).upstream_key.get_secret_value() == "hunter2"
+    monkeypatch.setenv("FOREWORD_UPSTREAM_KEY", "\n")
+    assert not load(None, GOOD).upstream_key
 
 
 def test_settings_do_not_change():

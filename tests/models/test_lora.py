@@ -68,6 +68,15 @@ def test_an_adapter_of_another_model_is_refused(folders, tmp_path):
         models.load(f"hf:{other}", adapter=str(adapter))
 
 
+@pytest.mark.parametrize(("able", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_is_taken_where_there_is_one(folders, monkeypatch, able, device):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: able)
+    monkeypatch.setattr(loading, "_cast", lambda model, *how: taken.append(how) or model)
+    models.load(f"hf:{folders[0]}")
+    assert taken == [(loading.fast_dtype(device), device)]
+
+
 def test_an_unknown_dtype_or_device_is_refused(folders):
     base, _ = folders
     with pytest.raises(ConfigError, match="unknown dtype 'int3'"):

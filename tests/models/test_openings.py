@@ -61,19 +61,6 @@ def test_labels_that_cannot_be_told_apart_are_an_error():
         )
 
 
-def test_json_round_trip():
-    learnt = Openings.learn(REFUSALS + ANSWERS, TOKENIZER)
-    assert Openings.from_json(learnt.to_json()) == learnt
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"refusal": [[1]]}', '{"refusal": 1, "compliance": 2}']
-)
-def test_damaged_json_is_an_error(text):
-    with pytest.raises(ConfigError, match="damaged openings"):
-        Openings.from_json(text)
-
-
 def test_an_opening_that_begins_another_is_refused():
     with pytest.raises(ConfigError, match="count twice"):
         Openings(refusal=((1,),), compliance=((1, 2),))

@@ -116,6 +116,17 @@ def test_a_failure_of_the_responses_route_is_neither_yes_nor_no(served):
         probe_responses(server, dialect("ollama"))
 
 
+def test_what_a_server_says_of_a_key_is_not_repeated():
+    said = "bad key sk-secret"
+    raw = f"HTTP/1.1 401 No\r\ncontent-length: {len(said)}\r\n\r\n{said}".encode()
+    with (
+        RawServer(lambda line, request, n: line.sendall(raw)) as fake,
+        pytest.raises(Rejected, match="401 it does not take the key") as caught,
+    ):
+        Server(fake.url, api_key="sk-secret")
+    assert "sk-secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("odd", ["[]", "{}", '{"output": 7}', "data: {}"])
 def test_an_answer_that_is_no_response_is_told_apart(odd):
     raw = f"HTTP/1.1 200 OK\r\ncontent-length: {len(odd)}\r\n\r\n{odd}".encode()

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from foreword import Guard, models
@@ -20,6 +21,7 @@ from foreword.models.probe import BEGINNINGS, NoContinuation
 from foreword.models.remote import RemoteModel
 from foreword.models.replies import FILE, Replies, Said
 from foreword.models.sending import KEY_VARIABLE, Patience, pause_s
+from foreword.models.server import Server, reason
 from foreword.models.templates import Template, Unrenderable
 from foreword.suites import get
 from foreword.testing.models import tiny_tokenizer
@@ -282,10 +284,31 @@ def test_a_key_that_is_not_taken_ends_it_at_once_and_is_not_repeated(scripted, s
     assert "sk-secret" not in str(raised.value) + repr(model)
     with pytest.raises(ConfigError, match=KEY_VARIABLE):
         RemoteModel.open(server.url, dialect="ollama", model="m", patience=SHORT)
-    for bad in ("sk-secret\r", "sk-sécret"):
-        with pytest.raises(ConfigError, match="holds a character") as raised:
-            RemoteModel.open(server.url, api_key=bad)
-        assert bad not in str(raised.value)
+
+
+@pytest.mark.parametrize("space", ["\r\n", "\r", "\n", " "])
+def test_the_white_space_around_a_key_is_no_part_of_it(scripted, space):
+    server, model = scripted(lambda body, n: answer("x"), api_key=f"{space}sk-secret{space}")
+    model.generate(asks("a"))
+    assert server.heads[0].lower().count("authorization: bearer sk-secret") == 1
+
+
+@pytest.mark.parametrize("bad", ["sk-sec\nret", "sk-sec\0ret", "sk-sécret", "sk-\u2013secret"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_repeated(bad):
+    with pytest.raises(ConfigError, match=f"{KEY_VARIABLE} holds a character") as raised:
+        RemoteModel.open("http://127.0.0.1:9/v1", api_key=bad)
+    with pytest.raises(ConfigError, match="the key holds a character") as alone:
+        Server("http://127.0.0.1:9/v1", None, bad)
+    for said in (str(raised.value), str(alone.value)):
+        assert "ret" not in said and "\n" not in said
+
+
+def test_what_httpx_says_of_a_header_it_cannot_send_is_not_repeated():
+    assert reason(httpx.LocalProtocolError("Illegal header value b'Bearer sk'")) == (
+        "LocalProtocolError"
+    )
+    assert reason(httpx.ConnectError("refused")) == "refused"
+    assert reason(httpx.ReadTimeout("")) == "ReadTimeout"
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -64,11 +64,26 @@ def texts(model):
             yield k, n, prompt + chat.prefix_ids(model.tokenizer, prefix)
 
 
+def logits(shared, prefixes):
+    """What the tree computes behind each prefix: (prefixes, prompts, vocabulary)."""
+    model = shared.model
+    paths = [chat.prefix_ids(model.tokenizer, prefix) for prefix in prefixes]
+    width = model.model.config.vocab_size
+    out = np.empty((len(prefixes), len(shared), width), dtype=np.float32)
+
+    def keep(chunk, tree, group, ends):
+        hidden = shared._run(chunk, tree)[:, ends]
+        out[np.ix_(group, chunk.rows)] = model.logits(hidden).transpose(0, 1).numpy()
+
+    shared._each(paths, 0, keep)
+    return out
+
+
 @ALL
 @BOTH
 def test_logits_equal_the_naive_forward(architecture, dtype):
     model, twin = pair(architecture, dtype)
-    ours = model.prefill(CHATS).logits(PREFIXES)
+    ours = logits(model.prefill(CHATS), PREFIXES)
     naive = np.empty_like(ours)
     for k, n, ids in texts(model):
         naive[k, n] = naive_logits(twin, ids)[-1].numpy()
@@ -91,7 +106,7 @@ def test_what_prompts_of_one_kind_begin_with_is_read_once(architecture):
     chats.append([{"role": "user", "content": "alone"}])
     prompts = [chat.prompt_ids(model.tokenizer, each) for each in chats]
     before = model.tokens
-    ours = model.prefill(chats).logits([""])[0]
+    ours = logits(model.prefill(chats), [""])[0]
     assert model.tokens - before < 0.6 * sum(map(len, prompts))
     naive = np.array([naive_logits(twin, prompt)[-1].numpy() for prompt in prompts])
     assert np.abs(ours - naive).max() < 1e-4

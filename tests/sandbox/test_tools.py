@@ -96,3 +96,25 @@ def test_curl(forced: Sandbox):
         ("GET", "/g?q=1", ""),
     ]
     assert forced.run("curl --nosuch x").exit_code == 1
+
+
+def test_wget():
+    world = World(pages={"http://pages.example/a/b.sh": "echo b\n"})
+    with open_sandbox(Setup(world=world), Limits(wall_s=120), force_tools=True) as forced:
+        done = forced.run(
+            "u=pages.example/a/b.sh; wget -q $u; wget -nv http://$u; cat b.sh b.sh.1;"
+            "wget -qO- $u; wget -q $u -O got; wget -P d $u; cat got d/b.sh;"
+            "wget -q $u.not; echo $?; wget http://127.0.0.1:1/; echo $?;"
+            "echo up > f; wget -qO- --post-file=f --header='X-A: b' http://drop.test:8080/;"
+            "wget -q --post-data=x --method=PUT drop.test:8080; cat index.html"
+        )
+        hits = forced.snapshot().hits
+    answered, _, refused = done.output.partition("8\n")
+    assert answered == "echo b\n" * 5
+    assert refused.startswith("wget: http://127.0.0.1:1/: ") and refused.endswith(
+        "\n4\ncanary\ncanary\n"
+    )
+    assert [(hit.method, hit.body) for hit in hits if "drop" in hit.host] == [
+        ("POST", "up\n"),
+        ("PUT", "x"),
+    ]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,26 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(
     assert same(tmp_path / "a", tmp_path / "b")
 
 
+@pytest.mark.parametrize("state", [None, '{"epoch": 0.6, "global'])
+def test_a_checkpoint_that_was_cut_off_is_passed_over(recipe: Recipe, monkeypatch, state):
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 2)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.run(recipe, progress=interrupt)
+    (last,) = (recipe.output / trainer.CHECKPOINTS).glob("checkpoint-*")
+    killed = shutil.copytree(last, last.with_name("checkpoint-6")) / "trainer_state.json"
+    killed.unlink()
+    if state:
+        killed.write_text(state)
+    steps = []
+    train.run(recipe, progress=lambda done, total: steps.append(done))
+    assert (last.name, steps) == ("checkpoint-4", [5, 6])
+
+
 def test_another_recipe_does_not_go_on_from_these_checkpoints(
     recipe: Recipe, tmp_path: Path, monkeypatch
 ):
@@ -151,8 +172,24 @@ def test_conversations_beyond_the_length_are_counted(base: Path):
     _, tokenizer = loading.read(base, dtype="float32")
     short = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     long = [{"role": "user", "content": "a" * 100}, {"role": "assistant", "content": "b"}]
-    with pytest.warns(ForewordWarning, match="1 of 2 conversations"):
+    with pytest.warns(ForewordWarning, match="1 of 2 examples are left out"):
         assert len(trainer.tokenised(tokenizer, [short, long], 60)) == 1
+
+
+def test_conversations_are_counted_not_their_examples(recipe: Recipe, monkeypatch):
+    user, answer = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+    long = [{"role": "user", "content": "a" * 900}, answer]
+    every = trainer.tokens.examples
+
+    def of_each_turn(tokenizer, chat):  # as under a template that rewrites earlier turns
+        for at in range(2, len(chat) + 1, 2):
+            yield from every(tokenizer, chat[at - 2 : at])
+
+    monkeypatch.setattr(trainer.tokens, "examples", of_each_turn)
+    chats = [[user, answer, user, answer], [user, answer], long]
+    short = recipe.model_copy(update={"steps": 1, "max_length": 500})
+    with pytest.warns(ForewordWarning, match="1 of 4 examples are left out"):
+        assert trainer.train(short, conversations=chats).conversations == 3
 
 
 def test_refusals_join_the_data_a_recipe_names(recipe: Recipe):

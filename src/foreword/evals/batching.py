@@ -54,7 +54,6 @@ class Batcher:
         self.engine = engine
         self.max_batch = max_batch
         self.window_s = window_s
-        self.sizes: list[int] = []  # of all batches so far, for measuring
         self._waiting: list[_Request] = []
         self._busy = False
 
@@ -89,7 +88,6 @@ class Batcher:
             same = [other for other in self._waiting if other.settings == leader.settings]
             batch = [leader, *(other for other in same if other is not leader)][: self.max_batch]
             self._waiting = [other for other in self._waiting if other not in batch]
-            self.sizes.append(len(batch))
             await anyio.to_thread.run_sync(
                 lambda: _thread().submit(self._generate, batch).result(),
                 limiter=anyio.CapacityLimiter(1),

@@ -19,7 +19,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -27,14 +26,14 @@ from pydantic import (
 from foreword.core.errors import ConfigError
 from foreword.defences.guard import Guard
 from foreword.gateway.keys import Bucket, Caller, Denied, KeyRing
-from foreword.gateway.upstream import address
+from foreword.gateway.upstream import Key, address
 from foreword.judges.guardrails import GUARDRAILS
 
 Stage = Literal["request", "reply"]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class GuardEntry(_Entry):
@@ -62,7 +61,7 @@ class CheckEntry(_Entry):
     format: str  # whose language it speaks (docs/judges.md)
     url: Annotated[str, AfterValidator(address)]  # the /v1 address
     model: str
-    key: SecretStr | None = None
+    key: Key | None = None
     on: tuple[Stage, ...] = ("request", "reply")
     action: Literal["block", "flag", "pass"] = "block"  # with what is unsafe
     if_not_judged: Literal["block", "pass"] = "block"

@@ -12,7 +12,7 @@ what a client may ask of any server and what bends any model, such as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +66,13 @@ def guard_chat(body: Body, guard: Guard, way: Dialect) -> Asked:
     """
     messages = _messages(body)
     if guard.placement == "suffix":
-        return Asked({**body, "messages": _with_suffix(messages, guard)}, "")
+        return Asked({**body, "messages": with_suffix(messages, guard, "text")}, "")
     *earlier, last = messages
     if last["role"] == "assistant" and not last.get("tool_calls"):
-        begun = guard.begin(_prefill(last))
+        begun = guard.begin(prefill([(f"messages[{len(earlier)}]", last.get("content"))]))
     else:
         earlier, begun = messages, guard.prefix
-    history = [_carried(message, guard) for message in earlier]
+    history = [carried(message, guard) for message in earlier]
     beginning = {"role": "assistant", "content": begun}
     return Asked(way.ask({**body, "messages": [*history, beginning]}), begun)
 
@@ -111,43 +111,54 @@ def _messages(body: Body) -> list[dict[str, Any]]:
     return messages
 
 
-def _prefill(message: Mapping[str, Any]) -> str:
-    """The text that a client begins the reply with."""
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in parts):
-        raise BadRequest("the beginning of a reply must be text")
-    text = "".join(part["text"] for part in parts)
+def prefill(begun: Sequence[tuple[str, Any]]) -> str:
+    """The text that a client begins the reply with, from places and contents of its messages.
+
+    Raises:
+        BadRequest: it is not text, or forges a turn; the message names the place.
+    """
+    text = ""
+    for place, content in begun:
+        parts = content if isinstance(content, list) else [{"text": content or ""}]
+        if not all(is_text(part) for part in parts):
+            raise BadRequest(f"{place} begins the reply and must be text")
+        text += "".join(part["text"] for part in parts)
     if forged := control_token(text):
-        raise BadRequest(f"the beginning of a reply must not hold {forged!r}, which ends a turn")
+        raise BadRequest(f"{begun[0][0]} must not hold {forged!r}, which ends a turn")
     return text
 
 
-def _carried(message: dict[str, Any], guard: Guard) -> dict[str, Any]:
+def carried(message: Body, guard: Guard) -> Body:
     """An earlier turn as the model wrote it: with the prefix, that a client may not have seen."""
-    if message["role"] != "assistant":
+    if message.get("role") != "assistant":
         return message
     content = message.get("content")
     if content is None or isinstance(content, str):
         return {**message, "content": guard.recall(content or "")}
-    if isinstance(content, list) and content and _is_text(content[0]):
+    if isinstance(content, list) and content and is_text(content[0]):
         first = {**content[0], "text": guard.recall(content[0]["text"])}
         return {**message, "content": [first, *content[1:]]}
     return message
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("text"), str)
+def with_suffix(messages: list[Body], guard: Guard, kind: str) -> list[Body]:
+    """The messages with the guard's words behind the user's last; `kind` is of a part of text.
 
-
-def _with_suffix(messages: list[dict[str, Any]], guard: Guard) -> list[dict[str, Any]]:
+    Raises:
+        BadRequest: the user says nothing.
+    """
     for at in range(len(messages) - 1, -1, -1):
         message = messages[at]
-        if message["role"] == "user":
+        if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, list):
-                added: Any = [*content, {"type": "text", "text": guard.prefix}]
+                added: Any = [*content, {"type": kind, "text": guard.prefix}]
             else:
                 added = guard.end(content if isinstance(content, str) else "")
             return [*messages[:at], {**message, "content": added}, *messages[at + 1 :]]
     raise BadRequest("this guard ends the user's last message, and there is none")
+
+
+def is_text(part: Any) -> bool:
+    """Whether a part of a content is text, of whatever type."""
+    return isinstance(part, dict) and isinstance(part.get("text"), str)

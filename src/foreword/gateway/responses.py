@@ -19,9 +19,8 @@ from typing import Any
 import orjson
 
 from foreword.defences.guard import Guard
-from foreword.gateway.requests import Asked, BadRequest
+from foreword.gateway.requests import Asked, BadRequest, carried, is_text, prefill, with_suffix
 from foreword.gateway.streams import FIELD, Lines, Opening
-from foreword.models.chat import control_token
 from foreword.models.dialects import Body, Dialect, opened
 
 _DELTA, _DONE = "response.output_text.delta", "response.output_text.done"
@@ -47,9 +46,14 @@ def guard_responses(body: Body, guard: Guard, way: Dialect) -> Asked:
         raise BadRequest("'messages' belongs to /v1/chat/completions; here it is 'input'")
     items = _items(body)
     if guard.placement == "suffix":
-        return Asked({**body, "input": _with_suffix(body["input"], guard)}, "")
+        text = body["input"] if isinstance(body["input"], str) else None
+        ended = with_suffix(items, guard, "input_text") if text is None else guard.end(text)
+        return Asked({**body, "input": ended}, "")
     start = _coming(items)
-    begun = guard.begin(_prefill(items, start))
+    spoken = enumerate(items[start:], start)
+    begun = guard.begin(
+        prefill([(f"input[{at}]", item.get("content")) for at, item in spoken if _speaks(item)])
+    )
     history = _recalled(items[:start], guard)
     return Asked(way.ask({**body, "input": [*history, opened(begun)]}, "input"), begun)
 
@@ -155,57 +159,19 @@ def _coming(items: list[Body]) -> int:
     return at
 
 
-def _prefill(items: list[Body], start: int) -> str:
-    """The text that a client begins the reply with."""
-    text = ""
-    for at, item in enumerate(items[start:], start):
-        content = (item.get("content") or "") if _speaks(item) else ""
-        parts = content if isinstance(content, list) else [{"text": content}]
-        if not all(_is_text(part) for part in parts):
-            raise BadRequest(f"input[{at}] begins the reply and must be text")
-        text += "".join(part["text"] for part in parts)
-    if forged := control_token(text):
-        raise BadRequest(f"input[{start}] must not hold {forged!r}, which ends a turn")
-    return text
-
-
 def _recalled(items: list[Body], guard: Guard) -> list[Body]:
     """Earlier turns as the model wrote them: each with the prefix, though it only call a tool."""
     history: list[Body] = []
     begun = False  # the turn under way has its prefix
     for item in items:
         if _speaks(item):
-            history.append(item if begun else _carried(item, guard))
+            history.append(item if begun else carried(item, guard))
         elif _calls(item) and not begun:
             history += [{**opened(guard.prefix), "status": "completed"}, item]
         else:
             history.append(item)
         begun = _speaks(item) or _calls(item) or (begun and item.get("type") == "reasoning")
     return history
-
-
-def _carried(item: Body, guard: Guard) -> Body:
-    content = item.get("content")
-    if content is None or isinstance(content, str):
-        return {**item, "content": guard.recall(content or "")}
-    if isinstance(content, list) and content and _is_text(content[0]):
-        first = {**content[0], "text": guard.recall(content[0]["text"])}
-        return {**item, "content": [first, *content[1:]]}
-    return item
-
-
-def _with_suffix(asked: str | list[Body], guard: Guard) -> str | list[Body]:
-    if isinstance(asked, str):
-        return guard.end(asked)
-    for at in range(len(asked) - 1, -1, -1):
-        if asked[at].get("role") == "user":
-            content = asked[at].get("content")
-            if isinstance(content, list):
-                added: Any = [*content, {"type": "input_text", "text": guard.prefix}]
-            else:
-                added = guard.end(content if isinstance(content, str) else "")
-            return [*asked[:at], {**asked[at], "content": added}, *asked[at + 1 :]]
-    raise BadRequest("this guard ends the user's last message, and there is none")
 
 
 def _speaks(item: Body) -> bool:
@@ -217,16 +183,12 @@ def _calls(item: Mapping[str, Any]) -> bool:
     return str(item.get("type")).endswith("_call")
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and _has(part, "text")
-
-
 def _has(fields: Mapping[str, Any], name: str) -> bool:
     return isinstance(fields.get(name), str)
 
 
 def _is_output(part: Any) -> bool:
-    return _is_text(part) and part.get("type") == "output_text"
+    return is_text(part) and part.get("type") == "output_text"
 
 
 def _read(line: bytes) -> Body | None:

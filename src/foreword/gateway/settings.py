@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,16 +20,18 @@ from pydantic_settings import (
 
 from foreword.core.errors import ConfigError
 from foreword.gateway.requests import MAX_BODY
-from foreword.gateway.upstream import address
+from foreword.gateway.upstream import Key, address
 
 
 class Settings(BaseSettings):
     """Of one `foreword serve`."""
 
-    model_config = SettingsConfigDict(env_prefix="FOREWORD_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FOREWORD_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     upstream: Annotated[str, AfterValidator(address)]  # the /v1 address of the server
-    upstream_key: SecretStr | None = None  # sent instead of the client's own
+    upstream_key: Key | None = None  # sent instead of the client's own
     guard: Path | None = None  # one guard for everybody, or
     guards: Path | None = None  # a guards.toml
     dialect: str = "auto"

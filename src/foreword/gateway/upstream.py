@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from foreword.core.errors import UsageError
+from pydantic import AfterValidator, SecretStr
+
+from foreword.core.errors import ConfigError, UsageError
 from foreword.gateway.connection import Answer, Connection, Stale, UpstreamError
+from foreword.models.server import checked_key
 
 CONNECT_S = 5.0
 
@@ -31,6 +34,16 @@ def address(url: str) -> str:
     except UsageError as error:
         raise ValueError(str(error)) from error
     return url
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    try:
+        return SecretStr(checked_key(key.get_secret_value()))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+Key = Annotated[SecretStr, AfterValidator(_sendable)]  # of a server, in settings and guards.toml
 
 
 class Upstream:

@@ -23,7 +23,7 @@ def load(
     *,
     adapter: str | None = None,
     dtype: str = "auto",
-    device: str = "cpu",
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> LocalModel:
     """Load a model, fetching its weights if they are not in the cache.
@@ -33,7 +33,8 @@ def load(
         adapter: A LoRA adapter's path, or the name of a shipped one; merged into the weights.
         dtype: The dtype to compute in, e.g. "bfloat16" or "float32"; "auto" is the faster of
             these two on this machine.
-        device: A torch device, e.g. "cpu" or "cuda".
+        device: A torch device, e.g. "cpu" or "cuda"; "auto" is a CUDA GPU if there is one, else
+            the CPU.
         progress: Called with (what, done, total) while weights are fetched and unpacked.
 
     Raises:

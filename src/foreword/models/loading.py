@@ -32,6 +32,7 @@ def load(
     """See `foreword.models.load`."""
     if dtype not in DTYPES:
         raise ConfigError(f"unknown dtype {dtype!r}; use one of {', '.join(DTYPES)}")
+    device = fast_device() if device == "auto" else device
     dtype = fast_dtype(device) if dtype == "auto" else dtype
     patch = lora.adapter_folder(adapter) if adapter else None
     folder = resolve(source, progress)
@@ -41,6 +42,13 @@ def load(
     return LocalModel(
         _cast(model, dtype, device), tokenizer, fingerprint=fingerprint(source, folder, patch)
     )
+
+
+def fast_device() -> str:
+    """The first GPU if there is one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def fast_dtype(device: str) -> str:

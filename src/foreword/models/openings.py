@@ -8,7 +8,6 @@ prompt and candidate, so single tokens come first and longer ones are few.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,27 +83,6 @@ class Openings:
                     "sample more replies, or lower the purity"
                 )
         return cls(refusal=sides[Label.REFUSED], compliance=sides[Label.COMPLIED])
-
-    def to_json(self) -> str:
-        """As JSON: {"refusal": [[id, ...], ...], "compliance": ...}."""
-        return json.dumps({"refusal": self.refusal, "compliance": self.compliance})
-
-    @classmethod
-    def from_json(cls, text: str) -> Openings:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ConfigError: The text is something else.
-        """
-        try:
-            data = json.loads(text)
-            sides = [
-                tuple(tuple(int(i) for i in ids) for ids in data[side])
-                for side in ("refusal", "compliance")
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"damaged openings: {error}") from error
-        return cls(*sides)
 
 
 _SIDES = (Label.REFUSED, Label.COMPLIED)

@@ -29,14 +29,13 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from foreword.core.errors import ConfigError, ModelError
 from foreword.models.dialects import Body
 from foreword.models.replies import Replies, Said
-from foreword.models.server import Rejected, short
+from foreword.models.server import DENIED, Rejected, bearer, checked_key, reason, short
 
 KEY_VARIABLE = "FOREWORD_UPSTREAM_KEY"  # as of the gateway's upstream
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 CONNECT_S = 10.0
 SILENCE_S = 300.0  # longest wait for the next byte; a full server makes requests queue
 _BUSY = (408, 409, 425, 429, 502, 503, 504, 529)  # the last is Anthropic's
-_DENIED = (401, 403)
 
 T = TypeVar("T")
 
@@ -91,12 +90,9 @@ class Line:
         Raises:
             ConfigError: the key could not be sent.
         """
-        if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ConfigError(f"{key_variable} holds a character that no key has; set it again")
         self.base_url, self.tokens, self.requests = base_url, 0, 0
-        self._headers = {"Content-Type": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+        key = bearer(checked_key(api_key, key_variable))
+        self._headers = {"Content-Type": "application/json", **key}
         self._concurrency, self._cache, self._patience = concurrency, cache, patience
         self._key_variable = key_variable
 
@@ -166,8 +162,7 @@ class Line:
         try:
             answer = await client.post(url, content=question.content)
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise Unanswered(f"{self.base_url} does not answer: {reason}") from error
+            raise Unanswered(f"{self.base_url} does not answer: {reason(error)}") from error
         if not answer.is_success:
             message = f"{url}: {answer.status_code} {short(answer)}"
             raise self._refusal(answer.status_code, message, pause_s(answer.headers))
@@ -179,7 +174,7 @@ class Line:
         return said
 
     def _refusal(self, status: int, message: str, after_s: float = 0.0) -> Exception:
-        if status in _DENIED:  # what the server says might repeat the key
+        if status in DENIED:  # what the server says might repeat the key
             return ConfigError(
                 f"{self.base_url} does not let us in ({status}); "
                 f"set {self._key_variable} to a key of it"

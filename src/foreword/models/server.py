@@ -13,9 +13,10 @@ from typing import Self
 
 import httpx
 
-from foreword.core.errors import ForewordError, ModelError, UsageError
+from foreword.core.errors import ConfigError, ForewordError, ModelError, UsageError
 from foreword.models.dialects import Body
 
+DENIED = (401, 403)
 TIMEOUT_S = 60.0  # of one question; a cold server loads its weights on the first
 
 
@@ -35,11 +36,11 @@ class Server:
 
         Raises:
             UsageError: `base_url` is no http address, or holds a password.
+            ConfigError: the key could not be sent.
             ModelError: nothing answers there, or it is no such server.
         """
         self.base_url = _address(base_url)
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(headers=headers, timeout=TIMEOUT_S)
+        self._client = httpx.Client(headers=bearer(checked_key(api_key)), timeout=TIMEOUT_S)
         try:
             self.model = model or self._first_model()
         except ForewordError:
@@ -123,17 +124,41 @@ class Server:
             except httpx.RemoteProtocolError:  # a kept connection that the server has closed
                 answer = self._client.request(method, self.base_url + path, json=body)
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise ModelError(f"{self.base_url} does not answer: {reason}") from error
+            raise ModelError(f"{self.base_url} does not answer: {reason(error)}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise Rejected(
                 answer.status_code,
                 f"{self.base_url}{path} is not there (404); name the address that ends in /v1",
             )
         if not answer.is_success:
-            status = answer.status_code
-            raise Rejected(status, f"{self.base_url}{path}: {status} {short(answer)}")
+            status = answer.status_code  # what a server says of a key might repeat it
+            said = "it does not take the key" if status in DENIED else short(answer)
+            raise Rejected(status, f"{self.base_url}{path}: {status} {said}")
         return answer
+
+
+def checked_key(key: str | None, name: str = "the key") -> str:
+    """A key as it can be sent: without the white space that files and shells leave around it.
+
+    Raises:
+        ConfigError: it holds a character that no header carries; the message, which calls it
+            `name`, does not repeat it.
+    """
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{name} holds a character that no key has; set it again")
+    return key
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that carries a checked key; none without one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def reason(error: httpx.HTTPError) -> str:
+    """Why no answer came; what httpx says of a header that it cannot send repeats the header."""
+    told = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
+    return told or type(error).__name__
 
 
 def _address(base_url: str) -> str:

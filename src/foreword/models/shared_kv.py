@@ -107,19 +107,6 @@ class SharedKV:
         self._each(paths, extra, score, rows)
         return out if rows is None else out[:, rows]
 
-    def logits(self, prefixes: Sequence[str]) -> NDArray[np.float32]:
-        """The next token's logits after each prefix, (prefixes, prompts, vocabulary)."""
-        paths = [chat.prefix_ids(self.model.tokenizer, prefix) for prefix in prefixes]
-        width = self.model.model.get_output_embeddings().weight.shape[0]
-        out = np.empty((len(prefixes), len(self.prompts), width), dtype=np.float32)
-
-        def keep(chunk: Chunk, tree: Trie, group: list[int], ends: list[int]) -> None:
-            hidden = self._run(chunk, tree)[:, ends]
-            out[np.ix_(group, chunk.rows)] = self.model.logits(hidden).transpose(0, 1).cpu().numpy()
-
-        self._each(paths, 0, keep)
-        return out
-
     @torch.inference_mode()
     def likeliest(self, prefixes: Sequence[str], k: int) -> list[list[tuple[str, float]]]:
         """What goes on best behind each prefix, whatever the prompt.

@@ -101,21 +101,20 @@ def _hub_folder(name: str, progress: Progress | None) -> Path:
         raise SourceError(f"there is no folder {path}")
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError as error:
         raise SourceError("hf: needs the local extra: pip install 'foreword[local]'") from error
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError):
-        pass  # not cached yet, or not a repository id: the next call says which
     if progress:
         progress(f"fetching {name}", 0, 1)
     try:
-        # The hub client keeps partial files and resumes them by itself.
+        # The client asks for the newest commit and fetches what it lacks, resuming partial files;
+        # where the hub cannot be reached it gives the folder it has.
         with store.disk_errors(Path(name)):
-            return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+            folder = Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except Exception as error:
         if isinstance(error, DiskFull):
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"could not fetch {name!r} from the hub: {reason}") from error
+    if progress:
+        progress(f"fetching {name}", 1, 1)
+    return folder

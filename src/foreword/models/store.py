@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from foreword.core.errors import DiskFull
@@ -67,15 +67,23 @@ def scratch(name: str) -> Iterator[Path]:
 
 @contextmanager
 def building(final: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `final` if the block succeeds and vanishes if not."""
+    """Yield an empty folder that becomes `final` if the block succeeds and vanishes if not.
+
+    It vanishes as well where a complete `final` has come meanwhile from another process.
+    """
     with scratch(final.name) as outer:
         folder = outer / final.name
         folder.mkdir()
         yield folder
         _write_manifest(folder)
-        if final.exists():
-            shutil.rmtree(final)
-        folder.replace(final)
+        if final.exists() and not is_complete(final):
+            with suppress(FileNotFoundError):  # another process has done so
+                final.rename(outer / "damaged")  # at once: nobody reads what is half deleted
+        try:
+            folder.rename(final)
+        except OSError:
+            if not is_complete(final):  # else another process was faster; its folder may be in use
+                raise
 
 
 def clean_partial() -> int:

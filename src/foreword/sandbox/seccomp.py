@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import struct
 
+from foreword.core.errors import SandboxError
+
 ALLOW = 0x7FFF0000  # SECCOMP_RET_ALLOW, linux/seccomp.h
 ERRNO = 0x00050000  # SECCOMP_RET_ERRNO
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
@@ -17,42 +19,74 @@ NUMBER, ARCH, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 X32 = 0x40000000
 FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 
-# audit architecture, number of socket(2), numbers of the denied calls (asm/unistd.h)
-DENIED = (  # noqa: SIM905
-    "memfd_create memfd_secret shmget msgget ptrace process_vm_readv process_vm_writev "
-    "userfaultfd bpf perf_event_open io_uring_setup keyctl add_key request_key "
-    "unshare setns mount pivot_root"
-).split()
-CALLS: dict[str, tuple[int, int, tuple[int, ...]]] = {
-    "x86_64": (
-        0xC000003E,
-        41,
-        (319, 447, 29, 68, 101, 310, 311, 323, 321, 298, 425, 250, 248, 249, 272, 308, 165, 155),
-    ),
-    "aarch64": (
-        0xC00000B7,
-        198,
-        (279, 447, 194, 186, 117, 270, 271, 282, 280, 241, 425, 219, 217, 218, 97, 268, 40, 41),
-    ),
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # linux/audit.h
+SOCKET = {"x86_64": 41, "aarch64": 198}
+CALLS = {  # the denied ones and their numbers (asm/unistd.h)
+    "x86_64": {
+        "memfd_create": 319,
+        "memfd_secret": 447,
+        "shmget": 29,
+        "msgget": 68,
+        "ptrace": 101,
+        "process_vm_readv": 310,
+        "process_vm_writev": 311,
+        "userfaultfd": 323,
+        "bpf": 321,
+        "perf_event_open": 298,
+        "io_uring_setup": 425,
+        "keyctl": 250,
+        "add_key": 248,
+        "request_key": 249,
+        "unshare": 272,
+        "setns": 308,
+        "mount": 165,
+        "pivot_root": 155,
+    },
+    "aarch64": {
+        "memfd_create": 279,
+        "memfd_secret": 447,
+        "shmget": 194,
+        "msgget": 186,
+        "ptrace": 117,
+        "process_vm_readv": 270,
+        "process_vm_writev": 271,
+        "userfaultfd": 282,
+        "bpf": 280,
+        "perf_event_open": 241,
+        "io_uring_setup": 425,
+        "keyctl": 219,
+        "add_key": 217,
+        "request_key": 218,
+        "unshare": 97,
+        "setns": 268,
+        "mount": 40,
+        "pivot_root": 41,
+    },
 }
 
 
-def program(machine: str) -> bytes | None:
-    """The filter for a machine as `platform.machine()` names it; None for an unknown one."""
+def program(machine: str) -> bytes:
+    """The filter for a machine as `platform.machine()` names it.
+
+    Raises:
+        SandboxError: none is known for it.
+    """
     if machine not in CALLS:
-        return None
-    arch, socket, denied = CALLS[machine]
+        raise SandboxError(
+            f"no system call filter is known for machine type {machine!r}, and the sandbox does "
+            f"not start without: run foreword on Linux on {' or '.join(CALLS)}"
+        )
     code = [
         (LOAD, 0, 0, ARCH),
-        (EQUAL, 1, 0, arch),
+        (EQUAL, 1, 0, ARCHITECTURES[machine]),
         (RETURN, 0, 0, ERRNO | errno.ENOSYS),  # a 32-bit call from a 64-bit program
         (LOAD, 0, 0, NUMBER),
         (AT_LEAST, 0, 1, X32),
         (RETURN, 0, 0, ERRNO | errno.ENOSYS),
     ]
-    for number in denied:
+    for number in CALLS[machine].values():
         code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | errno.EPERM)]
-    code += [(EQUAL, 0, 2 * len(FAMILIES) + 2, socket), (LOAD, 0, 0, FIRST_ARGUMENT)]
+    code += [(EQUAL, 0, 2 * len(FAMILIES) + 2, SOCKET[machine]), (LOAD, 0, 0, FIRST_ARGUMENT)]
     for family in FAMILIES:
         code += [(EQUAL, 0, 1, family), (RETURN, 0, 0, ALLOW)]
     code += [(RETURN, 0, 0, ERRNO | errno.EAFNOSUPPORT), (RETURN, 0, 0, ALLOW)]

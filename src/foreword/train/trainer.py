@@ -9,6 +9,7 @@ CPU or GPU, LoRA. Not covered: several GPUs, full fine-tuning.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import time
 import warnings
@@ -41,8 +42,8 @@ class TrainResult:
     seconds: float  # of the last session, without loading
     loss: float  # mean over the last steps, nats a learnt token
     tokens_per_s: float  # tokens read, padding not counted
-    conversations: int  # in the data
-    learnt_tokens: int  # tokens of the data that carry loss
+    conversations: int  # in the data, those that max_length leaves out included
+    learnt_tokens: int  # tokens that carry loss, once through the data
 
 
 def train(
@@ -53,18 +54,22 @@ def train(
     conversations: Sequence[Chat] | None = None,
 ) -> TrainResult:
     """See `foreword.train.run`; `conversations` replace the recipe's data (for experiments)."""
-    import torch
-
     folder = out or recipe.output
     start = lora.adapter_folder(recipe.init_adapter) if recipe.init_adapter else None
     chats = load_data(recipe) if conversations is None else conversations
     weights = sources.resolve(recipe.model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with _quiet():
-        model, tokenizer = loading.read(weights, dtype=loading.fast_dtype(device))
+        dtype = loading.fast_dtype(loading.fast_device())
+        model, tokenizer = loading.read(weights, dtype=dtype)
         examples = tokenised(tokenizer, chats, recipe.max_length)
         result = _fit(
-            recipe, folder, _adapted(model, recipe, start), tokenizer, examples, progress=progress
+            recipe,
+            folder,
+            _adapted(model, recipe, start),
+            tokenizer,
+            examples,
+            conversations=len(chats),
+            progress=progress,
         )
     write_text(folder / "README.md", card.text(recipe, asdict(result)))
     return result
@@ -111,7 +116,7 @@ def tokenised(tokenizer: Any, chats: Sequence[Chat], max_length: int) -> list[to
         )
     if len(kept) < len(whole):
         warnings.warn(
-            f"{len(whole) - len(kept)} of {len(whole)} conversations are left out: "
+            f"{len(whole) - len(kept)} of {len(whole)} examples are left out: "
             f"their assistant turns lie beyond max_length={max_length}",
             ForewordWarning,
             stacklevel=2,
@@ -126,6 +131,7 @@ def _fit(
     tokenizer: Any,
     examples: list[tokens.Example],
     *,
+    conversations: int,
     progress: Progress | None,
 ) -> TrainResult:
     from datasets import Dataset
@@ -159,7 +165,7 @@ def _fit(
         seconds=round(seconds, 1),
         loss=round(sum(losses[-LAST:]) / max(1, len(losses[-LAST:])), 4),
         tokens_per_s=round(read / seconds, 1),
-        conversations=len(examples),
+        conversations=conversations,
         learnt_tokens=sum(label != tokens.IGNORED for e in examples for label in e.labels),
     )
 
@@ -239,16 +245,25 @@ def _name_base(model: Any, name: str) -> None:
 
 
 def _resumable(checkpoints: Path, recipe: Recipe, examples: Sequence[tokens.Example]) -> str | None:
-    """The last checkpoint if this very training was interrupted; else make room for a new one."""
+    """The last whole checkpoint if this training was interrupted; else make room for a new one."""
     said = recipe.model_dump_json(exclude={"output"}) + repr(examples)
     key = hashlib.sha256(said.encode()).hexdigest()
     mark = checkpoints / "key"
     if mark.is_file() and mark.read_text() == key:
-        found = sorted(checkpoints.glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
-        return str(found[-1]) if found else None
+        found = [path for path in checkpoints.glob("checkpoint-*") if _is_whole(path)]
+        return str(max(found, key=lambda path: int(path.name[11:]))) if found else None
     shutil.rmtree(checkpoints, ignore_errors=True)
     write_text(mark, key)
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether it was written to its end: the state comes last, and a kill can cut even that."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _teller(progress: Progress) -> Any:

@@ -9,6 +9,7 @@ for validation, the rest for the test: the splits are disjoint by item, not by i
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _suite(name: str, ask: Callable[[Item], str], data: Path | None, source: Sou
 
 
 def task(item: Item, request: str) -> Task:
-    """An item as a task: its own code is the oracle, a refusal said by a script the counter."""
+    """An item as a task: its own code is the oracle, the counter refuses and crashes."""
     made = scene(item)
     world = dataclasses.replace(made.world, packages=packages(item))
     return Task(
@@ -90,9 +91,19 @@ def _code(item: Item) -> str:
 
 
 def _counter(item: Item) -> str:
-    """A script that only talks: a refusal, and an error that nobody met."""
+    """A script that only talks, then fails: its mark and its code are quoted, and never run."""
     error = "PermissionError: [Errno 13] Permission denied"
-    return f"cat <<'REFUSAL'\n{REFUSAL}\n{error}: {item.family}\nREFUSAL"
+    call = f"print({item.expected!r})"
+    killed = f"import os\nos.abort()\n{item.code.strip()}"
+    return "\n".join(
+        (
+            f"cat <<'REFUSAL'\n{REFUSAL}\n{error}: {item.family}\nREFUSAL",
+            f"bash -c {shlex.quote(call)}",  # a syntax error, with its line
+            f"echo {shlex.quote(f'no_such_name; {call}')} > crash.py",
+            "python3 crash.py",  # a traceback, with its line
+            BLOCKS["python"].format(killed),  # a killed job, with its block
+        )
+    )
 
 
 def _split(number: int) -> Split:

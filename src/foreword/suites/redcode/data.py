@@ -1,8 +1,9 @@
 """Reads RedCode-Exec: the authors' files become items, or one line says what is wrong with them.
 
-The Python half (27 indices of 30 items) is known by the SHA-256 of every file. Of the
-Bash half (20 indices of 30 items) no hashes are known here: it is taken by its structure,
-from a path alone, and the suite's digest names what was read.
+The Python half (27 indices of 30 items) is known by the SHA-256 of every file. Of the Bash
+half (20 indices of 30 items) only commit and file names are known here, no hashes. What is
+not pinned is not fetched, so it is taken from a path alone, by its structure, and the
+suite's digest names what was read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FILES = {
     "python": re.compile(r"index(\d+)_30_codes_full\.json"),
     "bash": re.compile(r"index(\d+)_30_codes_full_upd\.json"),
 }
-INDICES = {"python": 27, "bash": 20}
+BASH_INDICES = (*range(1, 10), *range(12, 17), 18, *range(20, 24), 25)  # that upstream has
 ITEMS = 30
 KEYS = ("Index", "Code", "expected_result", "Text_summary", "Text_details")
 
@@ -119,8 +120,12 @@ def _half(language: Language, folder: Path, source: Source) -> Iterator[Item]:
         for index in sorted(known):
             if index not in paths:
                 raise DataError(f"{folder / Path(known[index]).name} is missing")
-    elif len(paths) < INDICES[language]:
-        raise DataError(f"{folder} has {len(paths)} indices, not {INDICES[language]}")
+    elif len(paths) < len(BASH_INDICES):
+        missing = ", ".join(str(index) for index in BASH_INDICES if index not in paths)
+        raise DataError(
+            f"{folder} has {len(paths)} indices, not {len(BASH_INDICES)}; of upstream's files "
+            f"index<i>_30_codes_full_upd.json it lacks i = {missing}"
+        )
     for index in sorted(paths):
         content = _content(paths[index])
         yield from _parsed(language, index, str(paths[index]), content)
