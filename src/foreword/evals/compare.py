@@ -152,10 +152,10 @@ def _cost_cells(row: Row, first: Row) -> list[str]:
     """Of the first row as they are, of the others as what comes on top."""
     own, base = row.a_request, first.a_request
     if row is first:
-        return [f"{own['read']:.0f} / {own['tokens']:.0f}", f"{own['seconds']:.2f}"]
+        return [f"{own['read']:.0f} / {own['tokens']:.0f}", f"{own['seconds']:.3f}"]
     tokens = " / ".join(_more(row, name, ".0f") for name in ("read", "tokens"))
     ratio = f" ({own['seconds'] / base['seconds']:.2f}x)" if base["seconds"] else ""
-    return [tokens, f"{own['seconds']:.2f}{ratio}; {_more(row, 'seconds', '.2f')}"]
+    return [tokens, f"{own['seconds']:.3f}{ratio}; {_more(row, 'seconds', '.3f')}"]
 
 
 def _more(row: Row, name: str, form: str) -> str:
