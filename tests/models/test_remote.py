@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -516,6 +517,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / FILE).mkdir()
     with pytest.raises(UsageError, match=r"cannot keep replies in .*FOREWORD_CACHE"):
         Replies(tmp_path).__enter__()
+
+
+def test_whoever_makes_the_file_at_the_same_time_tries_again(tmp_path, monkeypatch):
+    connect, tried = sqlite3.connect, []
+
+    def locked_once(*where, **how):
+        tried.append(where)
+        if len(tried) == 1:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return connect(*where, **how)
+
+    monkeypatch.setattr(sqlite3, "connect", locked_once)
+    with Replies(tmp_path) as replies:
+        replies.put(b"a", Said("x", 1, stopped=True))
+        assert replies.get(b"a") == Said("x", 1, stopped=True)
+    assert len(tried) == 2
 
 
 def test_several_writers_share_a_file(tmp_path):

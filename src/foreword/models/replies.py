@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
+
 from foreword.core.errors import DiskFull, ForewordWarning, UsageError
 
 FILE = "replies-2.sqlite3"  # the number is that of the table's form
@@ -36,6 +38,10 @@ class Said:
     tokens: int  # of the text, as the server counts; 0 if it does not
     stopped: bool  # it ended its turn
     read: int = 0  # tokens of what it was given, as the server counts; 0 if it does not
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class Replies:
@@ -73,7 +79,18 @@ class Replies:
         row = (key, said.text, said.tokens, said.stopped, said.read)
         self._do("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", *row)
 
+    @retry(
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(BUSY_S),
+        wait=wait_random(0, 0.1),
+        reraise=True,
+    )
     def _connect(self) -> None:
+        """Open the file, or make it.
+
+        SQLite waits for nobody while it changes to a write-ahead log, so whoever makes the file
+        at the same time has to try again.
+        """
         where = self._path or ":memory:"
         self._db = sqlite3.connect(where, timeout=BUSY_S, isolation_level=None)
         try:
