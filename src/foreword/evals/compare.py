@@ -28,6 +28,10 @@ from foreword.evals.run import evaluate
 from foreword.suites.base import Suite
 
 NOTED = 0.05
+CSV = (
+    *("suite", "defence", "measure", "value", "k", "n", "total", "low", "high"),
+    *("change", "change_low", "change_high", "pairs", "p"),
+)
 MEASURES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
 
 
@@ -85,32 +89,21 @@ class Comparison:
     def to_csv(self) -> str:
         """One line a defence and measure: its rates, costs a request, and errors."""
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        rate_fields = ["value", "k", "n", "total", "low", "high"]
-        change_fields = ["change", "change_low", "change_high", "pairs", "p"]
-        writer.writerow(["suite", "defence", "measure", *rate_fields, *change_fields])
+        writer = csv.DictWriter(text, CSV, lineterminator="\n")
+        writer.writeheader()
         for row in self.rows:
-            lines: dict[str, list[object]] = {
-                name: [
-                    rate.value if rate.n else None,
-                    rate.k,
-                    rate.n,
-                    rate.total,
-                    rate.low,
-                    rate.high,
-                ]
+            values: dict[str, dict[str, Any]] = {
+                name: {"value": rate.value if rate.n else None, **rate_json(rate)}
                 for name, rate in row.rates.items()
             }
-            lines |= {name: [value, *[""] * 5] for name, value in row.a_request.items()}
-            lines["errors"] = [row.errors, *[""] * 5]
-            for name, line in lines.items():
-                changed = (
-                    list(_change_json(row.changes[name]).values())
-                    if name in row.changes
-                    else [""] * 5
-                )
+            values |= {name: {"value": value} for name, value in row.a_request.items()}
+            values["errors"] = {"value": row.errors}
+            for name, said in values.items():
+                if change := row.changes.get(name):
+                    said |= dict(zip(CSV[-5:], _change_json(change).values(), strict=True))
+                line = {key: f"{v:.4g}" if isinstance(v, float) else v for key, v in said.items()}
                 writer.writerow(
-                    [self.suite, row.defence, name, *map(_short, line), *map(_short, changed)]
+                    {"suite": self.suite, "defence": row.defence, "measure": name, **line}
                 )
         return text.getvalue()
 
@@ -232,15 +225,14 @@ def folder(spec: str) -> str:
 def _row(
     spec: str, fingerprint: str, episodes: Sequence[Episode], first: Sequence[Episode] | None
 ) -> Row:
-    complaint = ""
     try:
-        figures(episodes)
+        found, complaint = figures(episodes), ""
     except TooManyUndecided as error:
-        complaint = str(error)
+        found, complaint = figures(episodes, strict=False), str(error)
     return Row(
         spec,
         fingerprint,
-        figures(episodes, strict=False).rates,
+        found.rates,
         _mean(list(_costs(episodes).values())),
         _changes(first, episodes) if first is not None else {},
         sum(episode.cost.requests for episode in episodes),
@@ -289,8 +281,3 @@ def _change_json(change: Change) -> dict[str, float | None]:
     found = change.difference
     value = found.value if found.n else None
     return {"value": value, "low": found.low, "high": found.high, "n": found.n, "p": change.p}
-
-
-def _short(value: object) -> object:
-    """A number as the CSV has it; nothing where there is none."""
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value
