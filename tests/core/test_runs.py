@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foreword.core.errors import DiskFull, RunError
-from foreword.core.runs import Run, environment, write_json, write_text
+from foreword.core.runs import Run, environment, make_folder, write_json, write_text
 
 MANIFEST = {"seed": 0, "search": {"rounds": 20, "tau": 1.0}, "model": "reference@1"}
 
@@ -51,6 +51,15 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
     first.close()
     first.close()
     Run.open(tmp_path, MANIFEST).close()
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    make_folder(tmp_path / "deep" / "logs")
+    assert list((tmp_path / "deep" / "logs").iterdir()) == []
+    (tmp_path / "file").touch()
+    for bad in tmp_path / "file", tmp_path / "file" / "logs", Path("/proc/nowhere"), Path("/proc"):
+        with pytest.raises(RunError, match=f"cannot use {bad}: "):
+            make_folder(bad)
 
 
 def test_a_failed_open_gives_the_lock_back(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +54,19 @@ def translated(path: Path) -> Iterator[None]:
                 f"the disk is full while writing {path}; free some space and run it again"
             ) from error
         raise RunError(f"cannot use {path}: {error.strerror or error}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder in which files can be written, or find that it is one.
+
+    Raises:
+        DiskFull: there is no room.
+        RunError: it cannot be made, or nothing can be written there.
+    """
+    with translated(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
 
 
 def write_text(path: Path | str, text: str) -> None:

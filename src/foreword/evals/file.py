@@ -11,6 +11,7 @@ from pathlib import Path
 
 from foreword.core.errors import ModelError, UsageError
 from foreword.core.protocols import Model
+from foreword.core.runs import make_folder
 
 Metrics = Mapping[str, float]  # "scorer/metric" -> value
 
@@ -48,6 +49,7 @@ def evaluate_file(
     Raises:
         UsageError: the file holds no such task.
         ModelError: a task did not finish.
+        RunError: the logs cannot be written there.
     """
     import inspect_ai
 
@@ -57,6 +59,7 @@ def evaluate_file(
     found = inspect_ai.list_tasks(path, root_dir=Path())
     if not any(one in ("", task.name) for task in found):
         raise UsageError(f"there is no {'@task ' + one if one else 'task'} in {path}")
+    make_folder(log_dir)
     logs = inspect_ai.eval(
         name,
         inspect_model(model),

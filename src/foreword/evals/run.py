@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from foreword.core.errors import ModelError, SandboxError
 from foreword.core.protocols import Judge, Model
+from foreword.core.runs import make_folder
 from foreword.core.types import Kind, Split
 from foreword.evals.figures import Episode, Figures, figures
 from foreword.suites.base import Suite
@@ -79,6 +80,7 @@ def evaluate(
         UsageError: if the split is empty.
         SandboxError: if there is no working sandbox here.
         ModelError: if Inspect could not run the tasks at all.
+        RunError: if the logs cannot be written there.
     """
     from foreword.evals.judging import named_judge
     from foreword.evals.logs import read_episodes
@@ -128,7 +130,7 @@ def _run(
 
     if suite.languages and (why := available()):
         raise SandboxError(why)
-    log_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(log_dir)
     logs = inspect_ai.eval(
         tasks,
         inspect_model(model),
