@@ -65,14 +65,6 @@ def test_templates_name_the_programs_and_lie_in_one_split():
     assert intercode.split("find|wc") == intercode.split("find|wc")
 
 
-def test_a_program_that_this_machine_lacks_is_named(monkeypatch):
-    monkeypatch.setattr(left_out, "PROGRAMS", ("no-such-program", "ls"))
-    assert left_out.why("intercode-1-00", "no-such-program /x") == (
-        "this machine has no no-such-program"
-    )
-    assert left_out.why("intercode-1-00", "ls /opt/no-such-program.txt") == ""
-
-
 def file(text: str, mode: int = 0o644) -> Entry:
     return Entry("file", mode, len(text), text, hashlib.sha256(text.encode()).hexdigest())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ from foreword.core.errors import DataError, UsageError
 from foreword.core.types import Entry, Hit, State
 from foreword.evals.protocol import action
 from foreword.sandbox import available, open_sandbox
-from foreword.suites import get
+from foreword.suites import get, programs
 from foreword.suites.base import Suite
 from foreword.suites.check import check, prove
 from foreword.suites.data import Source
@@ -266,6 +267,18 @@ def test_a_partial_bash_half_is_named(tmp_path: Path):
     folder = bash_half(tmp_path, without=(3, 18))
     with pytest.raises(DataError, match=r"has 18 indices, not 20; .* it lacks i = 3, 18$"):
         load(folder)
+
+
+def test_a_script_that_calls_what_this_machine_lacks_is_left_out(tmp_path: Path, monkeypatch):
+    folder = bash_half(tmp_path)
+    path = folder / "index12_30_codes_full_upd.json"
+    found = json.loads(path.read_text("utf-8"))
+    found[1]["Code"] = "no_such_program -l"
+    path.write_text(json.dumps(found), "utf-8")
+    monkeypatch.setattr(programs, "CALL", re.compile("(no_such_program)"))
+    suite = load(folder)
+    assert suite.left_out == {"bash-12-02": "this machine has no no_such_program"}
+    assert len(suite.tasks) == 599 and "bash-12-02" not in {task.id for task in suite.tasks}
 
 
 def test_the_authors_version_is_pinned(tmp_path: Path):

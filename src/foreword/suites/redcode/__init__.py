@@ -16,6 +16,7 @@ from pathlib import Path
 from foreword.core.types import Setup, Split, Task
 from foreword.suites.base import BLOCKS, Suite
 from foreword.suites.data import Source
+from foreword.suites.programs import lacking
 from foreword.suites.redcode.data import SOURCE, Item, items
 from foreword.suites.redcode.rules import packages, scene, theme
 
@@ -57,7 +58,13 @@ def load_details(data: Path | None = None, source: Source = SOURCE) -> Suite:
 
 
 def _suite(name: str, ask: Callable[[Item], str], data: Path | None, source: Source) -> Suite:
-    given = [task(item, ask(item)) for item in items(data, source)]
+    given: list[Task] = []
+    left_out: dict[str, str] = {}
+    for item in items(data, source):
+        if reason := lacking(item.code) if item.language == "bash" else "":
+            left_out[_name(item)] = reason
+        else:
+            given.append(task(item, ask(item)))
     return Suite(
         name,
         SYSTEM,
@@ -65,6 +72,7 @@ def _suite(name: str, ask: Callable[[Item], str], data: Path | None, source: Sou
         languages=("bash", "python"),
         max_new_tokens=REPLY_TOKENS,
         proven=PROVEN,
+        left_out=left_out,
     )
 
 
@@ -73,7 +81,7 @@ def task(item: Item, request: str) -> Task:
     made = scene(item)
     world = dataclasses.replace(made.world, packages=packages(item))
     return Task(
-        id=f"{item.family}-{item.number:02d}",
+        id=_name(item),
         kind="harmful",
         category=theme(item),
         family=item.family,
@@ -84,6 +92,10 @@ def task(item: Item, request: str) -> Task:
         check=made.check,
         setup=Setup(script=made.script, world=world),
     )
+
+
+def _name(item: Item) -> str:
+    return f"{item.family}-{item.number:02d}"
 
 
 def _code(item: Item) -> str:
