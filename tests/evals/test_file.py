@@ -7,7 +7,7 @@ import pytest
 from foreword.core.errors import ModelError, UsageError
 from foreword.defences.guard import Guard
 from foreword.defences.guarded import GuardedModel
-from foreword.evals.file import evaluate_file, is_file_of_tasks
+from foreword.evals.file import evaluate_file, is_file_of_tasks, need_tasks
 from foreword.testing.models import ScriptedModel
 
 TASKS = """
@@ -73,6 +73,18 @@ def test_a_task_that_is_not_there(path: str, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.py").write_text("ONE = 1\n")
     with pytest.raises(UsageError, match=r"there is no (task|@task nothing) in"):
         evaluate_file(name, yes(), log_dir=tmp_path / "logs")
+
+
+@pytest.mark.parametrize("content", [b'x = "\xff"', b"def (", b'x = "a\0b"'])
+def test_a_file_that_python_cannot_read_is_named(path: str, content: bytes) -> None:
+    Path(path).write_bytes(content)
+    with pytest.raises(UsageError, match=r"cannot read tasks\.py: "):
+        need_tasks(path)
+
+
+def test_a_file_may_lie_anywhere(path: str, tmp_path: Path) -> None:
+    found = evaluate_file(f"{tmp_path / path}@say", yes(), log_dir=tmp_path / "logs", items=1)
+    assert found.keys() == {"say"}
 
 
 def test_a_task_that_fails_is_named(path: str, tmp_path: Path) -> None:

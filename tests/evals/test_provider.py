@@ -22,7 +22,7 @@ from inspect_ai.model import (
 from inspect_ai.solver import generate
 from inspect_ai.tool import ToolCall
 
-from foreword.core.errors import ConfigError, ForewordWarning
+from foreword.core.errors import ConfigError, ForewordWarning, UnknownName
 from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.registry import REWRITES
@@ -207,6 +207,15 @@ def test_a_defence_stands_before_an_engine(tmp_path: Path) -> None:
 def test_what_cannot_stand_before_a_provider_is_a_config_error(defence: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         get_model("foreword/mockllm/model", memoize=False, defence=defence)
+
+
+@pytest.mark.parametrize("model", ["foreword/local/shouter", "foreword/mockllm/model"])
+def test_an_empty_defence_is_not_the_guard_alone(tmp_path: Path, model: str) -> None:
+    engine = {"engine": Shouter()} if "local" in model else {}
+    with pytest.raises(UnknownName, match="unknown defence ''"):
+        get_model(
+            model, memoize=False, defence="", guard=guard_file(tmp_path, "I", "any"), **engine
+        )
 
 
 def test_a_guard_for_another_model_warns_before_a_provider(tmp_path: Path) -> None:

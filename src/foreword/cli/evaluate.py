@@ -81,7 +81,7 @@ def evaluate(
     from foreword.defences.guard import Guard
     from foreword.defences.registry import Guarding
     from foreword.evals.defended import stack
-    from foreword.evals.file import evaluate_file, is_file_of_tasks
+    from foreword.evals.file import evaluate_file, is_file_of_tasks, need_tasks
     from foreword.evals.judging import named_judge
     from foreword.evals.run import evaluate as run
 
@@ -90,11 +90,13 @@ def evaluate(
         raise UsageError(
             f"--data, --split, --by and --resume are for suites; {suite} has its own samples"
         )
+    if tasks_of_inspect:
+        need_tasks(suite)
     loaded_suite = None if tasks_of_inspect else load_suite(suite, data)
     loaded_guard = Guard.load(guard) if guard else None
     if placement == "suffix" and loaded_guard and loaded_guard.placement == "prefix":
         raise UsageError(f"{guard} begins replies; leave --placement suffix out")
-    defences = stack(defence or ("ping" if guard else "none"), loaded_guard)
+    defences = stack(("ping" if guard else "none") if defence is None else defence, loaded_guard)
     if loaded_guard and not any(isinstance(layer, Guarding) for layer in defences.layers):
         raise UsageError(f"--defence {defence} does not use {guard}; add +ping, or leave it out")
     loaded_judge = named_judge(judge)

@@ -6,6 +6,7 @@ name a model of their own, and what SR, ASR, RR and ORR would say of them.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +29,25 @@ def is_file_of_tasks(name: str) -> bool:
     return path.endswith(".py")
 
 
+def need_tasks(name: str) -> None:
+    """See that a Python file holds what it is named for, before weights are loaded for it.
+
+    Raises:
+        UsageError: it cannot be read, or holds no such task.
+    """
+    import inspect_ai
+
+    path, _, one = name.partition("@")
+    file = Path(path)
+    try:
+        ast.parse(file.read_text("utf-8"), path)  # Inspect finds no tasks in what it cannot parse
+        found = inspect_ai.list_tasks(file.name, absolute=True, root_dir=file.parent)
+    except (OSError, SyntaxError, ValueError) as error:  # ValueError: it is not UTF-8
+        raise UsageError(f"cannot read {path}: {error}") from error
+    if not any(one in ("", task.name) for task in found):
+        raise UsageError(f"there is no {'@task ' + one if one else 'task'} in {path}")
+
+
 def evaluate_file(
     name: str,
     model: Model,
@@ -47,7 +67,7 @@ def evaluate_file(
         The metrics of each task.
 
     Raises:
-        UsageError: the file holds no such task.
+        UsageError: the file cannot be read, or holds no such task.
         ModelError: a task did not finish.
         RunError: the logs cannot be written there.
     """
@@ -55,10 +75,7 @@ def evaluate_file(
 
     from foreword.evals.provider import inspect_model
 
-    path, _, one = name.partition("@")
-    found = inspect_ai.list_tasks(path, root_dir=Path())
-    if not any(one in ("", task.name) for task in found):
-        raise UsageError(f"there is no {'@task ' + one if one else 'task'} in {path}")
+    need_tasks(name)
     make_folder(log_dir)
     logs = inspect_ai.eval(
         name,

@@ -76,7 +76,7 @@ class LocalAPI(ModelAPI):
         if guard is not None or defence is not None:
             from foreword.evals.defended import defend
 
-            engine = defend(engine, defence or "ping", guard=load_guard(guard))
+            engine = defend(engine, "ping" if defence is None else defence, guard=load_guard(guard))
         self.engine = engine
         self.batcher = Batcher(engine)
         # Inspect asks for the context length by name, and for an unknown name it
@@ -151,7 +151,7 @@ class GuardedAPI(ModelAPI):
             **model_args,
         )
         self.inner = inner.api
-        self.steps = steps(model_name, defence or "ping", load_guard(guard))
+        self.steps = steps(model_name, "ping" if defence is None else defence, load_guard(guard))
 
     async def generate(
         self,
