@@ -1,6 +1,7 @@
 """Safe LoRA's mathematics on small random weights, and its adapters through peft."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from foreword import models
 from foreword.cli.commands import app
-from foreword.core.errors import ConfigError, UnknownName
+from foreword.core.errors import ConfigError, RunError, SourceError, UnknownName
 from foreword.models import loading
 from foreword.testing.models import tiny_folder
 from foreword.train.safe_lora import LowRank, project, read_adapter, safe_lora
@@ -159,6 +160,37 @@ def test_what_does_not_fit_is_told(base, tuned, tmp_path: Path):
     save_file(weights | {"more": torch.zeros(1)}, str(other / "adapter_model.safetensors"))
     with pytest.raises(ConfigError, match="more than LoRA pairs"):
         read_adapter(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("adapter_config.json", "{"),
+        ("adapter_config.json", "[1]"),
+        ("adapter_model.safetensors", "no tensors"),
+    ],
+)
+def test_a_damaged_adapter_is_told(tuned, aligned, tmp_path: Path, name, content):
+    damaged = shutil.copytree(tuned, tmp_path / "damaged")
+    (damaged / name).write_text(content)
+    for pair in (str(damaged), str(aligned)), (str(tuned), str(damaged)):
+        with pytest.raises(SourceError, match=f"cannot read .*{name}"):
+            safe_lora(*pair, tmp_path / "out")
+
+
+def test_a_damaged_model_is_told(base, tuned, tmp_path: Path):
+    damaged = shutil.copytree(base, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_text("no tensors")
+    with pytest.raises(SourceError, match=r"cannot read .*model\.safetensors"):
+        safe_lora(str(tuned), f"hf:{damaged}", tmp_path / "out", base=f"hf:{base}")
+
+
+def test_an_unwritable_folder_is_told_before_anything_is_read(tuned, tmp_path: Path):
+    damaged = shutil.copytree(tuned, tmp_path / "damaged")
+    (damaged / "adapter_config.json").write_text("{")
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(RunError, match=r"cannot use .*out"):
+        safe_lora(str(damaged), "aligned", tmp_path / "out")
 
 
 def test_a_model_without_the_modules_is_told(base, tuned, tmp_path: Path):

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foreword.core.errors import ConfigError
-from foreword.core.runs import write_text
+from foreword.core.errors import ConfigError, SourceError
+from foreword.core.runs import make_folder, write_text
 from foreword.models import lora, sources
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ def safe_lora(
 
     Raises:
         UnknownName: nobody knows the adapter or the weights.
-        SourceError: weights could not be had.
+        SourceError: weights could not be had, or are damaged.
+        RunError: nothing can be written to `out`.
         ConfigError: the parts do not fit each other, or aligned and base are the same.
     """
     import torch
     from safetensors.torch import save_file
 
     tuned_from = lora.adapter_folder(adapter)
+    make_folder(out)
     tuned = read_adapter(tuned_from)
     start, alignment = _alignment(tuned, aligned, base)
     cosines, written, projected = {}, {}, 0
@@ -92,7 +95,6 @@ def safe_lora(
             kept = kept + torch.cat([torch.zeros_like(update.b), start[name].b], 1)
         written[f"{MODULE}{name}.lora_A.weight"] = delta.a.contiguous()
         written[f"{MODULE}{name}.lora_B.weight"] = kept.contiguous()
-    out.mkdir(parents=True, exist_ok=True)
     save_file(written, str(out / lora.WEIGHTS))
     _describe(tuned_from, out, written, base if start else aligned)
     return SafeLora(out, projected, cosines)
@@ -120,13 +122,16 @@ def read_adapter(folder: Path) -> dict[str, LowRank]:
 
     Raises:
         ConfigError: the adapter is of a kind that is not covered.
+        SourceError: one of its files is damaged.
     """
     from safetensors.torch import load_file
 
-    config = json.loads((folder / lora.CONFIG).read_text("utf-8"))
+    with _readable(folder / lora.CONFIG) as path:
+        config = dict(json.loads(path.read_text("utf-8")))
     if bad := [key for key in UNSUPPORTED if config.get(key)]:
         raise ConfigError(f"adapter {folder} uses {bad[0]}, which Safe LoRA does not cover")
-    found = {name: t.float() for name, t in load_file(str(folder / lora.WEIGHTS)).items()}
+    with _readable(folder / lora.WEIGHTS) as path:
+        found = {name: t.float() for name, t in load_file(str(path)).items()}
     updates = {}
     for key, a in found.items():
         if key.endswith(".lora_A.weight"):
@@ -138,6 +143,17 @@ def read_adapter(folder: Path) -> dict[str, LowRank]:
             f"adapter {folder} holds more than LoRA pairs; Safe LoRA needs a plain one"
         )
     return updates
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Damage in a file as one line; safetensors' error is of no kind but its own."""
+    from safetensors import SafetensorError
+
+    try:
+        yield path
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
 
 
 def _scale(config: Mapping[str, Any], name: str, rank: int) -> float:
@@ -167,7 +183,7 @@ def _weights(folder: Path) -> Callable[[str], Tensor]:
 
     where = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(path), "pt") as file:
+        with _readable(path), safe_open(str(path), "pt") as file:
             where.update(dict.fromkeys(file.keys(), path))
 
     def read(name: str) -> Tensor:
