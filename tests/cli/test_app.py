@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 from foreword.cli import main
 from foreword.cli.app import console, emit
 from foreword.cli.commands import app
+from foreword.cli.progress import loading
 from foreword.core.errors import ForewordWarning
-from foreword.testing.servers import FakeServer
+from foreword.testing.servers import FakeServer, RawServer, written
 
-COMMANDS = (
+COMMANDS = (  # in the order of --help
     "quickstart",
     "train",
+    "safe-lora",
     "eval",
     "compare",
     "search",
@@ -28,6 +30,7 @@ COMMANDS = (
     "doctor",
     "models",
 )
+NOBODY = "http://127.0.0.1:9/v1"
 
 
 def run(*args: str, **kwargs) -> subprocess.CompletedProcess[str]:
@@ -44,6 +47,11 @@ def test_every_command_has_help_with_an_example(command):
     assert f"Example: foreword {command}" in " ".join(result.output.split())
 
 
+def test_help_tells_the_story_in_its_order():
+    result = CliRunner().invoke(app, ["--help"])
+    assert tuple(re.findall(r"^│ ([a-z][a-z-]+) ", result.output, re.MULTILINE)) == COMMANDS
+
+
 @pytest.mark.parametrize(
     ("args", "named"),
     [
@@ -56,6 +64,11 @@ def test_every_command_has_help_with_an_example(command):
         (["search", "--parent", "nobody"], "nobody"),
         (["search", "--dialect", "vllm"], "give its address by --model"),
         (["search", "--model", "http://h/v1", "--adapter", "agent"], "leave it out"),
+        (["eval", "files", "--model", "nobody"], "unknown model 'nobody'"),
+        (["eval", "files", "--model", NOBODY, "--dialect", "x"], "unknown dialect 'x'"),
+        (["serve", "--upstream", NOBODY, "--guard", "g", "--dialect", "x"], "unknown dialect 'x'"),
+        (["doctor", "--server", ""], "'' is no http address"),
+        (["key", ""], "a key needs a name"),
         (["eval", "nobody"], "nobody"),
         (["eval", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
         (["eval", "nowhere.py@task"], "there is no nowhere.py"),
@@ -63,6 +76,7 @@ def test_every_command_has_help_with_an_example(command):
         (["check", "intercode", "--data", "nowhere"], "there is no nowhere"),
         (["eval", "files", "--guard", "missing.json"], "missing.json"),
         (["eval", "files", "--defence", "nobody"], "unknown defence 'nobody'"),
+        (["eval", "files", "--defence", ""], "unknown defence ''"),
         (["eval", "files", "--defence", "ping"], "needs a guard: give --guard FILE, or ping:FILE"),
         (["eval", "files", "--judge", "nobody"], "unknown judge 'nobody'"),
         (["eval", "some.py@task", "--resume"], "there is no some.py"),
@@ -86,6 +100,13 @@ def test_bad_input_is_one_line_and_exit_code_2(args, named, tmp_path):
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("foreword: ")
     assert named in lines[0]
+
+
+def test_a_file_of_tasks_is_read_before_the_weights(tmp_path):
+    (tmp_path / "tasks.py").write_bytes(b'x = "\xff"')
+    result = run("eval", "tasks.py", "--model", "nobody", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("foreword: cannot read tasks.py: ")
 
 
 def test_a_guard_that_the_defence_does_not_use_is_named(tmp_path):
@@ -129,11 +150,38 @@ def test_doctor_proves_that_a_server_continues_or_says_that_it_does_not():
         assert json.loads(told.stdout)[-1]["status"] == "broken"
 
 
+def test_doctor_shows_a_server_the_key(monkeypatch):
+    monkeypatch.setenv("FOREWORD_UPSTREAM_KEY", "sk-1")
+    heads = []
+
+    def deny(connection, request, n):
+        heads.append(request.lower())
+        connection.sendall(written(b"{}", status="401 Unauthorized"))
+
+    with RawServer(deny) as server:
+        assert run("doctor", "--json", "--server", server.url).returncode == 3
+    assert heads and all(b"authorization: bearer sk-1" in head for head in heads)
+
+
 def test_json_knows_no_nan_and_words_no_markup(capsys):
     emit({"loss": float("nan"), "said": ["[/INST] ü"]})
     assert json.loads(capsys.readouterr().out) == {"loss": None, "said": ["[/INST] ü"]}
     console.print("[/INST] pip install 'foreword[local]'")
     assert capsys.readouterr().out == "[/INST] pip install 'foreword[local]'\n"
+
+
+def test_a_line_stays_a_line_however_long(capsys):
+    console.print("word " * 40)
+    assert capsys.readouterr().out == "word " * 40 + "\n"
+
+
+def test_what_is_loaded_is_shown_from_the_first_report_on(capsys):
+    with loading():
+        pass
+    assert capsys.readouterr().err == ""
+    with loading() as report:
+        report("fetching", 1, 2)
+    assert "fetching" in capsys.readouterr().err
 
 
 def test_a_comparison_that_nobody_could_judge_is_written_and_no_success(tmp_path):

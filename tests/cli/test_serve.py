@@ -52,8 +52,7 @@ def served(*args, **more):
         return process.stderr.read()
 
     try:
-        said = process.stderr.readline() + process.stderr.readline()
-        yield said.split("serving ")[1].split()[0], stop
+        yield process.stderr.readline().split("serving ")[1].split()[0], stop
     finally:
         process.kill()
         process.wait()
@@ -162,7 +161,11 @@ def test_a_server_that_does_not_continue_may_be_sent_prompts_of_a_known_template
         line = refused(*args, "--render", "reference", "--dialect", "vllm", code=2)
         assert "--render is a dialect of its own" in line
     nobody = ("--upstream", "http://127.0.0.1:9/v1", "--guard", guard())
-    for wrong, said in (("gpt", "unknown model 'gpt'"), ("hf:/nowhere", "no folder /nowhere")):
+    for wrong, said in (
+        ("", "unknown model ''"),
+        ("gpt", "unknown model 'gpt'"),
+        ("hf:/nowhere", "no folder /nowhere"),
+    ):
         assert said in refused(*nobody, "--render", wrong, code=2)  # before the server is asked
 
 

@@ -18,9 +18,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# What is printed is somebody's words, in which "[/INST]" is no markup.
-console = Console(stderr=False, markup=False, highlight=False)
-notes = Console(stderr=True, markup=False, highlight=False)  # so that stdout stays the result
+# What is printed is somebody's words, in which "[/INST]" is no markup, and a line stays one line
+# for whoever reads it by program; a table keeps its width.
+console = Console(stderr=False, markup=False, highlight=False, soft_wrap=True)
+notes = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)  # stdout is the result
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 

@@ -6,6 +6,7 @@ nothing is fetched. Servers are looked for on loopback only, unless one is named
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -127,10 +128,11 @@ def _continues(url: str) -> Finding:
     """Whether the server a user named continues a prefix."""
     from foreword.core.errors import ModelError
     from foreword.models.probe import probe
+    from foreword.models.sending import KEY_VARIABLE
     from foreword.models.server import Server
 
     try:
-        with Server(url) as server:
+        with Server(url, api_key=os.environ.get(KEY_VARIABLE)) as server:
             way = probe(server)
     except ModelError as error:
         return Finding("server", "broken", str(error), True, "see docs/gateway.md")
@@ -154,7 +156,7 @@ def examine(server: str | None = None) -> list[Finding]:
         _gpu,
         _servers,
     ]
-    return [check() for check in checks] + ([_continues(server)] if server else [])
+    return [check() for check in checks] + ([] if server is None else [_continues(server)])
 
 
 @app.command(

@@ -131,10 +131,13 @@ def load_local(model: str, adapter: str | None) -> LocalModel:
 
 
 def _connect(base_url: str, served: Served, cached: bool) -> RemoteModel:
+    from foreword.models.dialects import dialect
     from foreword.models.remote import RemoteModel
     from foreword.models.sending import KEY_VARIABLE
     from foreword.models.store import cache_dir
 
+    if served.dialect != "auto":
+        dialect(served.dialect)  # nobody is asked before a slip is told
     return RemoteModel.open(
         base_url,
         model=served.model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from foreword.cli.app import notes
@@ -43,13 +43,19 @@ def progress_bar(label: str, total: float | None = None) -> Iterator[Bar]:
 
 @contextmanager
 def loading() -> Iterator[Callable[[str, int, int], None]]:
-    """Show what a model source is doing; the function it gives takes (what, done, total)."""
+    """Show what a model source is doing; the function it gives takes (what, done, total).
+
+    Nothing is shown before the first report, so that a wrong name leaves its error alone.
+    """
     from rich.progress import TaskProgressColumn
 
-    with _progress(TaskProgressColumn()) as progress:
+    with ExitStack() as shown:
+        progress = _progress(TaskProgressColumn())
         bars: dict[str, Bar] = {}
 
         def report(what: str, done: int, total: int) -> None:
+            if not bars:
+                shown.enter_context(progress)
             if what not in bars:
                 bars[what] = Bar(progress, progress.add_task(what, total=None))
             bars[what].to(done, total)

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foreword.cli.app import JsonFlag, app, console, emit, interruptible
-from foreword.cli.evaluate import print_figures
 from foreword.cli.options import Out, Seed, load_local
 from foreword.cli.progress import progress_bar
-from foreword.cli.search import ladder_words
 
 if TYPE_CHECKING:
     from foreword.core.types import Kind
@@ -73,6 +71,7 @@ def quickstart(
     as_json: JsonFlag = False,
 ) -> None:
     """Show erosion by benign fine-tuning, find a prefix, show the repair: table, guard, report."""
+    from foreword.cli.evaluate import print_figures
     from foreword.core.runs import Run, write_json
     from foreword.suites import get
 
@@ -186,6 +185,7 @@ def differences(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def _report(story: Story, found: Found, guard: Guard, out: Path, seed: int) -> None:
+    from foreword.cli.search import ladder_words
     from foreword.core.runs import environment
     from foreword.core.stats import format_rate
     from foreword.report import Page, write

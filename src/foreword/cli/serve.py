@@ -111,11 +111,13 @@ def key(name: Annotated[str, typer.Argument(help="Who will use it.")]) -> None:
     """Make an API key for the gateway: the key on stderr, its entry for guards.toml on stdout."""
     import json
 
+    from foreword.core.errors import UsageError
     from foreword.gateway.keys import digest, new_key
 
+    if not name:
+        raise UsageError("a key needs a name; say who will use it")
     made = new_key()
-    said = f"the key of {name}, shown this once: {made}"
-    notes.print(said, soft_wrap=True)
+    notes.print(f"the key of {name}, shown this once: {made}")
     quoted = json.dumps(name, ensure_ascii=False)  # \u of JSON and of TOML differ beyond 16 bits
     typer.echo(f'\n[[key]]\nname = {quoted}\nsha256 = "{digest(made)}"')
 

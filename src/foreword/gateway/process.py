@@ -165,7 +165,8 @@ def prove(settings: Settings) -> Continuation:
         NoContinuation: the upstream does not continue.
         ModelError: the upstream cannot be asked.
     """
-    template = Template.load(settings.render) if settings.render else None  # nobody is asked yet
+    # Nobody is asked yet.
+    template = None if settings.render is None else Template.load(settings.render)
     with _server(settings) as server:
         if template is None:
             return probe(server, settings.dialect)

@@ -21,6 +21,12 @@ from pydantic_settings import (
 from foreword.core.errors import ConfigError
 from foreword.gateway.requests import MAX_BODY
 from foreword.gateway.upstream import Key, address
+from foreword.models.dialects import dialect
+
+
+def _known(name: str) -> str:
+    """A dialect's name; raises UnknownName before anybody is asked."""
+    return name if name == "auto" else dialect(name).name
 
 
 class Settings(BaseSettings):
@@ -34,7 +40,7 @@ class Settings(BaseSettings):
     upstream_key: Key | None = None  # sent instead of the client's own
     guard: Path | None = None  # one guard for everybody, or
     guards: Path | None = None  # a guards.toml
-    dialect: str = "auto"
+    dialect: Annotated[str, AfterValidator(_known)] = "auto"
     render: str | None = None  # whose chat template, for servers that continue no chat
     model: str | None = None  # whom to probe; the first that the server lists
     host: str = "127.0.0.1"
@@ -74,6 +80,7 @@ def load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
     Raises:
         ConfigError: something is missing, unknown or wrong; the message says what.
+        UnknownName: there is no such dialect.
     """
     if config is not None and not config.is_file():
         raise ConfigError(f"cannot read {config}: there is no such file")
