@@ -1,17 +1,20 @@
 """The gateway as a client sees it, before doubles of every kind of server."""
 
 import json
+import re
 import socket
 import threading
 import time
 import zlib
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
 from foreword import Guard
 from foreword.gateway.app import Gateway
+from foreword.gateway.metrics import Metrics
 from foreword.gateway.policy import Policy
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import DIALECTS, dialect
@@ -111,6 +114,12 @@ def test_an_agents_loop_carries_the_prefix_in_every_turn_and_once(gate):
         messages += [{"role": "assistant", "content": reply}, {"role": "user", "content": "More."}]
     turns = [m["content"] for m in server.asked[-1]["messages"] if m["role"] == "assistant"]
     assert turns == [WORDS + " go on.", WORDS + " go on.", WORDS]
+
+
+def test_the_page_names_every_metric():
+    page = (Path(__file__).parents[2] / "docs/gateway.md").read_text("utf-8")
+    kinds = re.findall(r"^# TYPE (\w+) (?:counter|histogram)$", Metrics().page().decode(), re.M)
+    assert kinds == re.findall(r"^\| `(foreword_\w+)` \|", page, re.M)
 
 
 def test_models_health_metrics_and_nothing_else(gate):

@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from foreword.core.errors import ConfigError, UnknownName
 from foreword.train import load_recipe
-from foreword.train.recipe import Recipe, shipped_recipes
+from foreword.train.recipe import Lora, Recipe, shipped_recipes
 
 
 def write(folder: Path, text: str) -> Path:
@@ -21,8 +22,12 @@ def test_shipped_recipes_are_valid_and_named():
     assert load_recipe("reference/agent").init_adapter == "aligned"
 
 
-def test_every_field_says_what_it_is():
-    assert all(field.description for field in Recipe.model_fields.values())
+def test_every_field_says_what_it_is_and_so_does_the_page():
+    page = (Path(__file__).parents[2] / "docs/train.md").read_text("utf-8")
+    told = re.findall(r"^\| `([\w.]+)` \| .*? \| (.+) \|$", page, re.MULTILINE)
+    fields = {name: field for name, field in Recipe.model_fields.items() if name != "lora"}
+    fields |= {f"lora.{name}": field for name, field in Lora.model_fields.items()}
+    assert {name: field.description for name, field in fields.items()} == dict(told)
 
 
 def test_paths_are_relative_to_the_recipe(tmp_path: Path):
