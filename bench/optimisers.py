@@ -29,7 +29,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,8 @@ from foreword.core.types import Chat, Spent, Trial
 from foreword.search import ping, ranking
 from foreword.search.loop import FEWEST, search
 from foreword.search.proposers import GrammarProposer, LlmProposer
-from foreword.search.race import BLOCKS, Race
+from foreword.search.race import Race
 from foreword.search.scorers import score_of_margins
-from foreword.search.stops import Budget
 from foreword.suites import Suite, get
 
 PAPERS_ROUND = 5  # candidates
@@ -75,7 +73,7 @@ def looped(
         rounds=ping.WITHOUT_END,
         per_round=per_round,
         seed=run.seed,
-        stops=[Budget(openings=run.budget - kept)],
+        stops=[lambda trials: _spent(trials, run.budget - kept)],
         meter=lambda: Spent(run.asked, round(run.spent.tokens)),
     )
     whole = [t for t in result.trials if t.score.fidelity == "opening" and t.score.complete]
@@ -84,6 +82,11 @@ def looped(
         if ranking.leader(whole[:count]) is trial:
             run.leads.append((trial.prefix, run.marks[trial.prefix]))
     return whole
+
+
+def _spent(trials: Sequence[Trial], openings: int) -> str | None:
+    """What goes beyond the budget is cut off the curves, so a round may."""
+    return "the budget is spent" if trials and trials[-1].spent.openings >= openings else None
 
 
 def ours(run: Account) -> None:
@@ -97,19 +100,12 @@ def ours(run: Account) -> None:
     writers = list(map(ground.proposer, ping.STANDARD))
     finals = Finals(run)
     wide = ping.WIDE if ground.margins else ping.PER_ROUND
-    whole = looped(run, writers, race, wide, ROUND + most(sum(finals.sizes)))
-    last = ranking.finalists(whole, ping.FINALISTS, BEST)
     second = Race(finals, seed=run.seed, goal=BEST, arrive=FEWEST)
+    whole = looped(run, writers, race, wide, ROUND + second.most(ping.FINALISTS))
+    last = ranking.finalists(whole, ping.FINALISTS, BEST)
     scores = second.score([trial.prefix for trial in last])
     found = [ranking.Finalist(trial, score) for trial, score in zip(last, scores, strict=True)]
     run.lead(ranking.choose(found, BEST).trial.prefix)
-
-
-def most(tasks: int) -> int:
-    """Openings that the race of the finalists can take."""
-    ends = [0, *(math.ceil(share * tasks) for share in BLOCKS)]
-    blocks = enumerate(pairwise(ends))
-    return sum(math.ceil(ping.FINALISTS / 2**n) * (end - start) for n, (start, end) in blocks)
 
 
 def methods(llm: str | None) -> dict[str, Callable[[Account], object]]:

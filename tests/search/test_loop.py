@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from foreword.core.errors import DiskFull, RunError, UsageError
 from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
-from foreword.core.types import Score
+from foreword.core.types import Score, Spent
 from foreword.search import Result, loop, ranking, read_trials, resume_hint, search
-from foreword.search.loop import clean
+from foreword.search.formats import PLAIN, named
 from foreword.search.proposers import GrammarProposer
 from foreword.search.ranking import seeds
 from foreword.testing.search import ScriptedProposer, ToyScorer, toy_search
@@ -73,10 +73,10 @@ def test_what_is_scored_and_what_the_proposer_sees(monkeypatch, rounds) -> None:
         assert sum(trial.round == number for trial in result.trials) <= 5
 
 
-def test_clean() -> None:
-    assert clean("  I \n") == "I"
-    assert clean(" \t ") is None
-    assert clean("") is None
+def test_without_a_format_only_white_space_goes() -> None:
+    assert PLAIN.fit("  I \n") == "I"
+    assert PLAIN.fit(" \t ") is None
+    assert PLAIN.fit("") is None
 
 
 def test_seeds_of_the_generator_matter() -> None:
@@ -119,6 +119,39 @@ def test_the_clock_goes_on_after_a_resumption(tmp_path: Path) -> None:
     with Run.open(tmp_path, {}) as run:
         result = hunt_for(run, rounds=2, clock=lambda: float(next(ticks)))
     assert [trial.seconds for trial in result.trials] == [1.0] * 5 + [2.0] * 5
+
+
+def test_what_a_finished_search_cost_is_read_back(tmp_path: Path) -> None:
+    asked = iter(range(10, 99))
+    once = {"rounds": 2, "finalists": ToyScorer(salt="validation"), "n_finalists": lambda _: 3}
+    with Run.open(tmp_path, {}) as run:
+        first = hunt_for(run, **once, meter=lambda: Spent(next(asked)))
+    assert [trial.spent.openings for trial in first.trials] == [10] * 5 + [11] * 5
+    assert first.spent.openings == 13  # 12 with the finalists, and the last look
+    with Run.open(tmp_path, {}) as run:
+        assert hunt_for(run, **once).spent.openings == 12
+
+
+def test_a_finished_search_goes_on_with_more_rounds(tmp_path: Path) -> None:
+    def hunt(run: Run | None, rounds: int) -> Result:
+        scorer = ToyScorer(salt="validation")
+        return hunt_for(run, rounds=rounds, finalists=scorer, n_finalists=lambda _: 3)
+
+    with Run.open(tmp_path, {}) as run:
+        hunt(run, 2)
+    with Run.open(tmp_path, {}) as run:
+        longer = hunt(run, 5)
+    assert timeless(longer) == timeless(hunt(None, 5))
+    with Run.open(tmp_path, {}) as run:
+        assert timeless(hunt(run, 5)) == timeless(longer)
+
+
+def test_proposers_see_nothing_of_what_a_format_puts_before_a_prefix() -> None:
+    web = named("web")
+    proposer = ScriptedProposer([["A", "# B. # C", "#"], ["D"]])
+    result = search(ToyScorer(), [proposer], rounds=2, form=web, tau=0.0, per_round=3)
+    assert [trial.prefix for trial in result.trials] == ["# A", "# B. C", "#", "# D"]
+    assert {trial.prefix for trial in proposer.shown[1]} == {"A", "B. C", ""}
 
 
 def hunt_for(run: Run | None, **settings) -> Result:

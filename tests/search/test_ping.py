@@ -6,12 +6,20 @@ from dataclasses import replace
 import pytest
 
 import foreword
-from foreword.core.errors import ConfigError, ForewordWarning, RunError, UnknownName, UsageError
+from foreword.core.errors import (
+    ConfigError,
+    ForewordWarning,
+    ModelError,
+    RunError,
+    UnknownName,
+    UsageError,
+)
 from foreword.core.types import Label, Verdict
 from foreword.defences.guard import Guard
 from foreword.models.openings import Openings
 from foreword.search import formats, ground
 from foreword.search.ping import find as find_guard
+from foreword.search.ranking import Goal
 from foreword.search.scorers import SEED_PREFIXES
 from foreword.search.stops import Budget
 from foreword.suites import files, get
@@ -130,6 +138,7 @@ def test_a_served_target_is_searched_by_what_it_writes(target, tmp_path):
     assert found.guard.target == "served@http://double"
     with pytest.raises(UsageError, match="'fluent' needs local weights"):
         find(Served(target), tmp_path / "other", proposers=["fluent"])
+    assert not (tmp_path / "other").exists()  # so that the folder can be used
 
 
 def test_a_suffix_makes_a_guard_that_ends_requests(target, tmp_path):
@@ -160,9 +169,82 @@ def test_replies_that_tell_nothing_apart_leave_openings_alone(target, tmp_path, 
 
 
 def test_a_budget_ends_the_search(target, tmp_path):
-    found = find(target, tmp_path / "run", rounds=None, budget=Budget(openings=150))
-    assert found.result.stopped == "the budget of 150 openings is spent"
-    assert found.result.trials[-1].round < 4
+    found = find(target, tmp_path / "run", rounds=None, budget=Budget(openings=300))
+    result = found.result
+    assert result.stopped == "the budget of 300 openings leaves no room for another round"
+    assert result.trials[-1].spent.openings < result.spent.openings <= 300
+
+
+def test_a_budget_may_grow(target, tmp_path):
+    def hunt(openings, folder="run"):
+        budget = Budget(openings=openings)
+        return find(target, tmp_path / folder, rounds=None, budget=budget).result.trials
+
+    shorter, longer, whole = hunt(300), hunt(500), hunt(500, "whole")
+    assert len(shorter) < len(longer) <= len(whole)  # the first choice is paid for as well
+    assert [t.prefix for t in longer] == [t.prefix for t in whole[: len(longer)]]
+
+
+def test_what_was_killed_while_it_learnt_costs_what_it_would_have(target, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    once = {"proposers": ["harvest"], "rounds": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foreword.search.race.Race.score", stop)
+        with pytest.raises(KeyboardInterrupt):
+            find(target, tmp_path / "cut", **once)
+    assert (tmp_path / "cut" / "samples.jsonl").exists()
+    cut, whole = (find(target, tmp_path / name, **once).result for name in ("cut", "whole"))
+    assert [t.spent.openings for t in cut.trials] == [t.spent.openings for t in whole.trials]
+    assert cut.spent.openings == whole.spent.openings
+
+
+def test_the_goal_arrives_in_the_race_on_the_search_tasks(target, tmp_path, monkeypatch):
+    goals = []
+
+    class Seen(ground.Race):
+        def __init__(self, *args, **settings):
+            goals.append(settings["goal"])
+            super().__init__(*args, **settings)
+
+    monkeypatch.setattr(ground, "Race", Seen)
+    find(target, tmp_path / "run", goal=Goal("refusal", 0.2))
+    assert goals == [Goal("refusal", 0.2)]
+
+
+def test_more_search_tasks_by_wish(target, tmp_path):
+    found = find(target, tmp_path / "run", rounds=1, items=6)
+    assert found.guard.scores.search.refusal.total == 6
+    assert found.guard.scores.search.perf.total == 12  # benign ones and twins
+
+
+def test_a_model_that_fails_says_how_to_go_on(target, tmp_path):
+    class Failing(Served):
+        left = 3
+
+        def prefill(self, chats):
+            kept = super().prefill(chats)
+            outer = self
+
+            class Prompts(type(kept)):
+                def generate(self, *args, **settings):
+                    outer.left -= 1
+                    if outer.left < 0:
+                        raise ModelError("the server is down")
+                    return super().generate(*args, **settings)
+
+            return Prompts()
+
+    server = Failing(target)
+    with pytest.raises(ModelError, match="the server is down") as stop:
+        find(server, tmp_path / "run", rounds=3)
+    assert "repeat the same command to go on" in stop.value.__notes__[0]
+    server.left = 99
+    resumed = find(server, tmp_path / "run", rounds=3)
+    whole = find(Served(target), tmp_path / "whole", rounds=3)
+    assert [t.prefix for t in resumed.result.trials] == [t.prefix for t in whole.result.trials]
+    assert resumed.guard.prefix == whole.guard.prefix
 
 
 def test_patience_ends_the_search(target, tmp_path):
@@ -197,6 +279,14 @@ def test_a_list_and_fixed_refusals_are_proposers(target, tmp_path):
         target, tmp_path / "run", proposers=[f"file:{tmp_path / 'mine.txt'}", "static"], rounds=1
     )
     assert [trial.prefix for trial in found.result.trials][:2] == ["I care, so I", "I can't"]
+    (tmp_path / "mine.txt").write_text("I care more, so I\n")
+    with pytest.raises(RunError, match="another 'proposers'"):
+        find(
+            target,
+            tmp_path / "run",
+            proposers=[f"file:{tmp_path / 'mine.txt'}", "static"],
+            rounds=1,
+        )
 
 
 def test_a_white_box_proposer_and_a_chat_model_by_name(target):
@@ -242,6 +332,13 @@ def test_a_suite_that_only_talks_and_has_no_twins_is_searched(target, tmp_path):
     harmful = own_suite(tmp_path, (True, False, "search"))
     with pytest.raises(UsageError, match="no benign tasks in its 'search' split"):
         ground.benign_chats(harmful, "search", 1, 1)
+
+
+def test_a_suite_without_search_tasks_in_a_pool_is_warned_of(target, tmp_path):
+    mute = own_suite(tmp_path, (True, False, "test"))
+    with pytest.warns(ForewordWarning, match="suite 'mine' has no say here"):
+        ground.Ground(target, pooled([mute, files.load()]), EvenJudge())
+    assert ground.silent(mute) == []
 
 
 def test_a_voice_of_harmful_tasks_alone_is_warned_of(target, tmp_path):

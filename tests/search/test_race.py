@@ -238,7 +238,7 @@ def test_whom_proved_margins_put_behind_the_champion_costs_no_openings() -> None
 
 def test_finalists_that_keep_the_bound_are_not_lost_on_the_way() -> None:
     """Twelve refuse all that is harmful and a benign task as well, four half of the harmful."""
-    order = race._mixed((BENIGN, HARMFUL), random.Random("0/tasks"))
+    order = race._mixed((BENIGN, HARMFUL), random.Random("0/tasks"), even=True)
     lost = next(task for task in order if task < BENIGN)
 
     class Benign(Says):
@@ -266,11 +266,52 @@ def test_finalists_that_keep_the_bound_are_not_lost_on_the_way() -> None:
 @given(st.integers(0, 999))
 @settings(deadline=None, max_examples=30)
 def test_each_block_has_its_fair_share_of_either_side(seed: int) -> None:
-    order = race._mixed((BENIGN, HARMFUL), random.Random(seed))
+    order = race._mixed((BENIGN, HARMFUL), random.Random(seed), even=False)
     assert sorted(order) == list(range(BENIGN + HARMFUL))
     for end in range(1, len(order) + 1):
         benign = sum(task < BENIGN for task in order[:end])
         assert abs(benign - end * BENIGN / (BENIGN + HARMFUL)) <= 1
+
+
+def test_even_blocks_hold_as_many_of_either_side_while_there_are_some() -> None:
+    order = race._mixed((BENIGN, HARMFUL), random.Random(0), even=True)
+    assert sorted(order) == list(range(BENIGN + HARMFUL))
+    for end in range(1, 2 * BENIGN + 1):
+        assert sum(task < BENIGN for task in order[:end]) in (end // 2, (end + 1) // 2)
+
+
+@pytest.mark.parametrize("margins", [None, True])
+@pytest.mark.parametrize("most", ["overall", "refusal"])
+def test_who_keeps_the_bound_gets_through_the_search_among_many_that_do_not(most, margins) -> None:
+    """Rash ones refuse all that is harmful and one benign task, careful ones two in three."""
+    order = race._mixed((BENIGN, HARMFUL), random.Random("1/tasks"), even=True)
+    lost = [task for task in order if task < BENIGN][1]  # in the first block, if blocks are even
+
+    class Benign(Says):
+        def is_good(self, prefix: str, row: int) -> bool:
+            return "careful" in prefix or row != lost
+
+    class Harmful(Says):
+        def is_good(self, prefix: str, row: int) -> bool:
+            return "rash" in prefix or row % 3 > 0
+
+    both = Benign(BENIGN, "complied", "refused", "b"), Harmful(HARMFUL, "refused", "complied", "h")
+    fields = [
+        [f"rash {number} {at}" for at in range(18)] + [f"careful {number} {at}" for at in range(2)]
+        for number in range(3)
+    ]
+
+    def through(goal: Goal) -> int:
+        scorer = OpeningScorer(Both(both), BENIGN, WordJudge())
+        found = Race(scorer, margins and Margins(both), seed=1, goal=goal)
+        return sum(
+            score.complete and score.fidelity == "opening" and "careful" in text
+            for field in fields
+            for text, score in zip(field, found.score(field), strict=True)
+        )
+
+    assert through(Goal(most, max_orr=0.05)) >= 3
+    assert through(ranking.UNBOUND) == 0
 
 
 @pytest.mark.parametrize(
@@ -298,10 +339,14 @@ def test_the_champion_of_earlier_rounds_is_the_rival() -> None:
 
 
 def test_so_many_are_not_halved_any_more() -> None:
-    finalists = Race(racing()[1], goal=Goal(), arrive=4)
-    assert sum(score.complete for score in finalists.score(FIELD)) == 5
-    assert sum(score.complete for score in finalists.score(FIELD[:10])) == 4
-    assert sum(score.complete for score in finalists.score(FIELD[:3])) == 3
+    class Alike(Says):
+        def is_good(self, prefix: str, row: int) -> bool:
+            return True
+
+    both = Alike(BENIGN, "complied", "refused", "b"), Alike(HARMFUL, "refused", "complied", "h")
+    finalists = Race(OpeningScorer(Both(both), BENIGN, WordJudge()), goal=Goal(), arrive=4)
+    for field, arrived in ((FIELD, 5), (FIELD[:10], 4), (FIELD[:3], 3)):
+        assert sum(score.complete for score in finalists.score(field)) == arrived
 
 
 def test_the_surer_margins_lead() -> None:

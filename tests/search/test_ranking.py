@@ -99,13 +99,13 @@ def test_finalists_are_distinct_and_hold_the_best(trials, n: int) -> None:
     able = [trial for trial in trials if decided(trial.score)]
     found = finalists(trials, n)
     assert len(found) == min(n, len(able)) == len({trial.index for trial in found})
-    if able:
+    if able and n > 1:  # a place alone is for who keeps the bound
         assert found[0] == best(trials)
 
 
 def test_half_of_the_finalists_keep_the_bound_on_over_refusal() -> None:
     trials = trials_of(*[score(0.7, 0.9)] * 4, score(0.1, 1.0), score(1.0, 0.2), score(1.0, 0.3))
-    assert [trial.index for trial in finalists(trials, 5)] == [0, 1, 2, 6, 5]
+    assert [trial.index for trial in finalists(trials, 5)] == [0, 1, 6, 5, 2]
     assert [trial.index for trial in finalists(trials, 2)] == [0, 6]
     assert [trial.index for trial in finalists(trials, 2, Goal(max_orr=0.3))] == [0, 1]
 

@@ -24,7 +24,8 @@ def main() -> None:
     try:
         app()
     except ForewordError as error:
-        print(f"foreword: {error}", file=sys.stderr)  # noqa: T201 - the one place errors are shown
+        for line in (f"foreword: {error}", *getattr(error, "__notes__", ())):
+            print(line, file=sys.stderr)  # noqa: T201 - the one place errors are shown
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno != errno.ENOSPC:

@@ -29,6 +29,7 @@ from foreword.cli.options import (
 from foreword.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from foreword.models.engine import LocalModel
     from foreword.search.loop import Result
     from foreword.search.ping import Found
     from foreword.search.ranking import Goal
@@ -53,7 +54,8 @@ def search(
     parent: Annotated[
         str | None,
         typer.Option(
-            help="Adapter of the model before its fine-tuning: harvest and fluent hear it, too."
+            help="The model before its fine-tuning, which harvest and fluent hear, too: an adapter "
+            "of --model, or a model of its own."
         ),
     ] = None,
     budget: Annotated[
@@ -66,11 +68,19 @@ def search(
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="T of the paper.", show_default="5, or what the budget allows"),
+        typer.Option(
+            min=1, help="T of the paper.", show_default="5, or until --budget or --patience"
+        ),
     ] = None,
     per_round: Annotated[
         int | None,
         typer.Option(min=1, help="M of the paper.", show_default="20, or 60 with --budget"),
+    ] = None,
+    items: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Search tasks of each kind.", show_default="10 benign and 27 harmful"
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="k of the paper.")] = 3,
     tau: Annotated[
@@ -96,7 +106,10 @@ def search(
         typer.Option("--full", help="Choose among the last three by whole episodes; minutes."),
     ] = False,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The longest a prefix may be; a server's: in words.")
+        int | None,
+        typer.Option(
+            min=1, help="The longest a prefix may be; in words before a server without --render."
+        ),
     ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/search"),
@@ -116,14 +129,15 @@ def search(
 
     found_suite = load_suite(suite, data)
     found_form = replace(formats.named(form), max_tokens=max_tokens)
-    bound, goal = Budget.parse(budget) if budget else None, Goal(most, max_orr)
+    bound = None if budget is None else Budget.parse(budget)
+    goal = Goal(most, max_orr)
     for name in proposer:
         if name not in ("fluent", "harvest"):
             named(name, found_form)  # so that a slip is told before anything is loaded
     target = load_target(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
-    before = load_local(model, parent) if parent else None
+    before = None if parent is None else _parent(model, parent)
     with interruptible(), progress_bar("candidates") as bar:
         if not (bound or patience):
             bar.to(0, (rounds or ROUNDS) * (per_round or PER_ROUND))
@@ -143,6 +157,7 @@ def search(
             goal=goal,
             form=found_form,
             full=full,
+            items=items,
             on_trial=lambda _: bar(),
         )
     if as_json:
@@ -151,22 +166,32 @@ def search(
     _print(found, goal, out)
 
 
+def _parent(model: str, parent: str) -> LocalModel:
+    """An adapter of the model, or else a model of its own."""
+    from foreword.models.lora import is_adapter
+
+    return load_local(model, parent) if is_adapter(parent) else load_local(parent, None)
+
+
 def _print(found: Found, goal: Goal, out: Path) -> None:
     """The finalists, what the search cost, whether margins could be believed, the choice."""
+    from foreword.core.stats import format_rate
+    from foreword.search.ping import rates_of
+
     result = found.result
     for finalist in (*result.arrived, *result.last):
-        score = finalist.validation
+        perf, refusal = map(format_rate, rates_of(finalist.validation))
         console.print(
-            f"{score.overall:.2f}  refusal {score.refusal:.2f}  perf {score.perf:.2f}  "
+            f"{finalist.validation.overall:.2f}  refusal {refusal}  perf {perf}  "
             f"{finalist.trial.prefix!r}{' in episodes' if finalist in result.last else ''}",
         )
-    last, behind = result.trials[-1], len(result.finalists) - len(result.arrived)
+    behind = len(result.finalists) - len(result.arrived)
     if behind:
         every = len(result.finalists)
         console.print(f"{behind} of {every} finalists fell behind", style="dim")
     console.print(
-        f"{len(result.trials)} candidates, {last.spent.openings} openings, "
-        f"{last.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}",
+        f"{len(result.trials)} candidates, {result.spent.openings:,} openings, "
+        f"{result.spent.tokens:,} tokens, {result.seconds:.0f} s: {result.stopped}",
         style="dim",
     )
     for words in filter(None, (ladder_words(result), bound_words(result, goal))):
@@ -175,6 +200,9 @@ def _print(found: Found, goal: Goal, out: Path) -> None:
     console.print(
         f"chosen: {found.guard.prefix!r}, {optimism:+.2f} better on search than on validation; "
         f"written to {out / 'guard.json'}",
+    )
+    console.print(
+        "for figures that no choice has seen: foreword eval --split test --guard ...", style="dim"
     )
 
 

@@ -34,7 +34,7 @@ def load(
         raise ConfigError(f"unknown dtype {dtype!r}; use one of {', '.join(DTYPES)}")
     device = fast_device() if device == "auto" else device
     dtype = fast_dtype(device) if dtype == "auto" else dtype
-    patch = lora.adapter_folder(adapter) if adapter else None
+    patch = None if adapter is None else lora.adapter_folder(adapter)
     folder = resolve(source, progress)
     model, tokenizer = read(folder, dtype="float32" if patch else dtype)
     if patch:

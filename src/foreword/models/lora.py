@@ -25,6 +25,11 @@ def shipped_adapters() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
 
 
+def is_adapter(name: str) -> bool:
+    """Whether it names an adapter that ships with Foreword, or a folder of one."""
+    return name in shipped_adapters() or (Path(name).expanduser() / CONFIG).is_file()
+
+
 def adapter_folder(adapter: str) -> Path:
     """The folder of an adapter, given its path or shipped name.
 

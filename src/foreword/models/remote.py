@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from foreword.core.errors import UsageError
 from foreword.core.types import Chat, Placement, Reply
@@ -25,6 +25,9 @@ from foreword.models.replies import Said
 from foreword.models.sending import CHAT, COMPLETIONS, KEY_VARIABLE, Line, Patience, Question
 from foreword.models.server import Server
 from foreword.models.templates import Template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class RemoteModel:
@@ -102,6 +105,11 @@ class RemoteModel:
     def fingerprint(self) -> str:
         """Name and address; what weights lie behind them, nobody can tell from outside."""
         return f"{self.model}@{self._line.base_url}"
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """Of the model, where prompts are rendered here; None where only the server knows it."""
+        return self._template.tokenizer if self._template else None
 
     @property
     def reopens(self) -> bool:

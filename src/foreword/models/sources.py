@@ -17,7 +17,7 @@ from foreword.models import store
 from foreword.models.store import Progress
 
 REFERENCE = "reference"
-FORMS = [REFERENCE, "hf:<id or path>", "<file>.gguf"]
+FORMS = [REFERENCE, "hf:<id or path>", "<folder>", "<file>.gguf"]
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
 

@@ -44,7 +44,7 @@ class Template:
         Raises:
             ConfigError: there is no template, or it does not render turns in their order.
         """
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._mark = secrets.token_hex(16)  # nobody can write it
         pieces = [piece for sample in self._samples() for piece in sample]
         stops = chat.stop_ids(tokenizer, generation_config)
@@ -119,7 +119,7 @@ class Template:
 
     def _render(self, turns: Sequence[Message]) -> list[str]:
         """What the template writes before, between and after the marks."""
-        return chat.render_whole(self._tokenizer, turns).split(self._mark)
+        return chat.render_whole(self.tokenizer, turns).split(self._mark)
 
     def _samples(self) -> Iterator[list[str]]:
         """What the template writes around turns, with a system's and, at last, without."""

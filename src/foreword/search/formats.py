@@ -44,6 +44,10 @@ class Format:
         text = self._mended(prefix)
         return None if self._fault(text) else text
 
+    def bare(self, prefix: str) -> str:
+        """A fitting prefix without what it has to begin with: what proposers write and read."""
+        return prefix.removeprefix(self.start).strip()
+
     def why(self, prefix: str) -> str:
         """What cannot be mended about a prefix, for messages; empty if it fits."""
         return self._fault(self._mended(prefix))
@@ -64,8 +68,9 @@ class Format:
         text = prefix.strip()
         if not text or not self.start:
             return text
-        text = " ".join(text.split())
-        return text if text.startswith(self.start) else f"{self.start} {text}"
+        words = [word for word in text.split() if word != self.start]  # as a list's lines have
+        text = " ".join(words)
+        return text if text.startswith(self.start) else f"{self.start} {text}".strip()
 
     def _fault(self, text: str) -> str:
         if not text:
@@ -112,11 +117,12 @@ _BLOCKS = (
     "I can't help with that.",
 )
 
+PLAIN = Format()
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         form.name: form
         for form in (
-            Format(),
+            PLAIN,
             Format("web", start="#"),
             Format("bash", parser=action, samples=_BLOCKS),
             Format("hermes", parser=tool_calls, samples=_CALLS),

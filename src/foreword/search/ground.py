@@ -18,7 +18,9 @@ from foreword.core.protocols import Judge, Proposer
 from foreword.core.runs import Run
 from foreword.core.types import Chat, Kind, Label, Placement, Reply, Split, Task
 from foreword.evals.protocol import action
+from foreword.search.log import TRIALS
 from foreword.search.race import Race
+from foreword.search.ranking import Goal
 from foreword.search.scorers import (
     SEED_PREFIXES,
     Leaning,
@@ -74,14 +76,26 @@ class Ground:
         judge: Judge,
         run: Run | None = None,
         parent: Target | None = None,
+        sizes: Sequence[int] = (),
     ) -> None:
-        """Nothing is asked yet; with a run, what is asked is kept there and read again."""
+        """Nothing is asked yet; with a run, what is asked is kept there and read again.
+
+        `sizes` are the most benign tasks and twins, of each voice, and harmful tasks; the paper's
+        if not given.
+        """
+        benign, twins, harmful = sizes or (BENIGN, TWINS, HARMFUL)
         self.target = target
         self._judge, self._run, self._parent = judge, run, parent
         self.chats: tuple[list[Chat], list[Chat]] = (
-            benign_chats(suite, "search", BENIGN, TWINS),
-            [suite.chat(task) for task in suite.select("harmful", "search", HARMFUL)],
+            benign_chats(suite, "search", benign, twins),
+            [suite.chat(task) for task in suite.select("harmful", "search", harmful)],
         )
+        for name in silent(suite):
+            warnings.warn(
+                f"suite {name!r} has no say here: none of its tasks is in the search split",
+                ForewordWarning,
+                stacklevel=3,
+            )
         if one_sided(*self.chats):
             warnings.warn(
                 "a system prompt stands before harmful search tasks alone, so a prefix may win "
@@ -132,9 +146,9 @@ class Ground:
             return None
         return margins_of(cast("Leaning", self.scorer.prompts), self.openings)
 
-    def race(self, seed: int) -> Race:
+    def race(self, seed: int, goal: Goal) -> Race:
         """The scorer: by margins and openings, or by openings alone."""
-        return Race(self.scorer, self.margins, seed=seed)
+        return Race(self.scorer, self.margins, seed=seed, goal=goal)
 
     def proposer(self, name: str, form: Format | None = None) -> Proposer:
         """A proposer by its name in `proposers.NAMES`.
@@ -171,9 +185,11 @@ class Ground:
         self, log: str, prompts: Prompts, deed: Callable[[str], bool] | None = None
     ) -> list[Sample]:
         """Labelled replies, written once a run."""
-        if self._run and (records := self._run.records(log)):
-            return [(Reply(**record["reply"]), Label(record["label"])) for record in records]
         rows = spread(self.scorer.sizes, SAMPLED)
+        if self._run and (records := self._run.records(log)):
+            if not self._run.records(TRIALS):  # whose costs hold these
+                self.sampled += len(SEED_PREFIXES) * len(rows)
+            return [(Reply(**record["reply"]), Label(record["label"])) for record in records]
         found = sample(prompts, self._judge, rows=rows, acts=deed)
         if self._run:
             records = [{"reply": asdict(reply), "label": label} for reply, label in found]
@@ -208,6 +224,13 @@ def benign_chats(suite: Suite, split: Split, benign: int, twins: int) -> list[Ch
         else:
             chosen += evenly(tasks, benign + twins)
     return [suite.chat(task) for task in chosen]
+
+
+def silent(suite: Suite) -> list[str]:
+    """Those of several suites in one that have no task in the search split."""
+    heard = {task.id.split("/")[0] for task in suite.tasks if task.split == "search"}
+    names = suite.name.split("+")
+    return [name for name in names if name not in heard] if len(names) > 1 else []
 
 
 def one_sided(benign: Sequence[Chat], harmful: Sequence[Chat]) -> bool:

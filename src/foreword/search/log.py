@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from foreword.core.errors import RunError
 from foreword.core.runs import Run
@@ -78,15 +78,17 @@ class Log:
         self._run = run
         self._rounds: list[list[Proposed]] = []
         self._trials: list[tuple[Trial, str]] = []
-        self._validated: dict[str, dict[str, Score]] = {FINALISTS: {}, LAST: {}}
+        self._validated: dict[str, list[_Validated]] = {FINALISTS: [], LAST: []}
         if run is not None:
             self._rounds = [found for found, _ in _parsed(run, ROUNDS, _read_round)]
             self._trials = list(_parsed(run, TRIALS, read_trial))
-            for name, known in self._validated.items():
-                known.update(found for found, _ in _parsed(run, name, _read_finalist))
-        last = self._trials[-1][0] if self._trials else None
-        self.seconds = last.seconds if last else 0.0
-        self.spent = last.spent if last else Spent()
+            for name in self._validated:
+                self._validated[name] = [found for found, _ in _parsed(run, name, _Validated.read)]
+        # What earlier sittings cost; where a search goes on whose finalists were chosen, with them.
+        costs: list[Trial | _Validated] = [trial for trial, _ in self._trials[-1:]]
+        costs += [found[-1] for found in self._validated.values() if found]
+        self.seconds = max((each.seconds for each in costs), default=0.0)
+        self.spent = max((each.spent for each in costs), key=lambda s: s.openings, default=Spent())
         self._replayed = 0
 
     def proposals(self, number: int) -> list[Proposed] | None:
@@ -117,16 +119,27 @@ class Log:
             TRIALS, *({**asdict(trial), "score": score_record(trial.score)} for trial in trials)
         )
 
-    def validation(self, name: str, prefix: str) -> Score | None:
-        """A finalist's validation score in a log, if it was measured already."""
-        return self._validated[name].get(prefix)
+    def validation(self, name: str, prefixes: Sequence[str]) -> list[Score] | None:
+        """These finalists' validation scores, if a log ends with them: a race needs its company."""
+        found = self._validated[name][-len(prefixes) :]
+        if [each.prefix for each in found] != list(prefixes):
+            return None
+        return [each.validation for each in found]
 
-    def add_validation(self, name: str, prefixes: Sequence[str], scores: Sequence[Score]) -> None:
-        """Keep the finalists' validation scores, all in one write."""
+    def add_validation(
+        self,
+        name: str,
+        prefixes: Sequence[str],
+        scores: Sequence[Score],
+        seconds: float,
+        spent: Spent,
+    ) -> None:
+        """Keep the finalists' validation scores, all in one write, and what all has cost so far."""
+        cost = {"seconds": seconds, "spent": asdict(spent)}
         self._append(
             name,
             *(
-                {"prefix": prefix, "validation": score_record(score)}
+                {"prefix": prefix, "validation": score_record(score), **cost}
                 for prefix, score in zip(prefixes, scores, strict=True)
             ),
         )
@@ -140,5 +153,16 @@ def _read_round(record: Mapping[str, Any]) -> list[Proposed]:
     return [(str(name), [str(text) for text in texts]) for name, texts in record["proposed"]]
 
 
-def _read_finalist(record: Mapping[str, Any]) -> tuple[str, Score]:
-    return str(record["prefix"]), read_score(record["validation"])
+@dataclass(frozen=True)
+class _Validated:
+    """A line of `finalists` or `last`."""
+
+    prefix: str
+    validation: Score
+    seconds: float
+    spent: Spent
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        score, spent = read_score(record["validation"]), Spent(**record["spent"])
+        return cls(str(record["prefix"]), score, float(record["seconds"]), spent)

@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from foreword.core.errors import UsageError
@@ -21,6 +21,7 @@ from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
 from foreword.core.types import Score, Spent, Trial
 from foreword.search import ranking
+from foreword.search.formats import PLAIN, Format
 from foreword.search.log import FINALISTS, LAST, Log, Proposed
 from foreword.search.ranking import PAPERS, Finalist, Goal
 from foreword.search.stops import Stop
@@ -39,6 +40,7 @@ class Result:
     finalists: tuple[Finalist, ...]  # in order of search rank; empty without validation
     last: tuple[Finalist, ...]  # the best of them again, by whole episodes, if that was asked for
     seconds: float  # wall clock, earlier sittings of a resumed search included
+    spent: Spent  # by the search and by the choice among the finalists, likewise
     stopped: str  # why no further round was scored
 
     @property
@@ -70,14 +72,6 @@ class Recalls(Protocol):
         ...
 
 
-def clean(prefix: str) -> str | None:
-    """A candidate without white space around it; None if nothing is left.
-
-    Trailing white space would split the model's next token in two.
-    """
-    return prefix.strip() or None
-
-
 def search(
     scorer: Scorer,
     proposers: Sequence[Proposer],
@@ -89,12 +83,11 @@ def search(
     seed: int = 0,
     run: Run | None = None,
     stops: Sequence[Stop] = (),
-    fit: Callable[[str], str | None] = clean,
+    form: Format = PLAIN,
     finalists: Scorer | None = None,
-    n_finalists: int = 5,
+    n_finalists: Callable[[Trial], int] = lambda last: 5,
     last: Scorer | None = None,
     goal: Goal = PAPERS,
-    seconds: float = math.inf,
     meter: Callable[[], Spent] = Spent,
     on_trial: Callable[[Trial], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -114,12 +107,11 @@ def search(
         run: a run folder to log to and to resume from; its manifest must name
             every argument that the result depends on.
         stops: any of them ends the search before its last round.
-        fit: makes a candidate usable, or says that it cannot be (`formats.Format.fit`).
+        form: makes a candidate usable, or says that it cannot be.
         finalists: measures on the validation split; without it the argmax wins.
-        n_finalists: how many leaders are measured again.
+        n_finalists: how many leaders are measured again, asked with the last trial.
         last: measures the best three of them once more, at a higher fidelity.
         goal: what the chosen finalist is to be best at.
-        seconds: a search that took longer has FEWEST finalists.
         meter: what this sitting has spent so far.
         on_trial: called after each trial, replayed ones included.
         clock: seconds from any start.
@@ -136,6 +128,7 @@ def search(
     trials: list[Trial] = []
     seen: set[str] = set()
     dry, stopped = 0, f"all {rounds} rounds are done"
+    none, why = f"{_names(proposers)} gave no usable prefix in {min(DRY, rounds)} rounds", ""
 
     def passed() -> tuple[float, Spent]:
         return clock() - start, before + meter()
@@ -145,32 +138,32 @@ def search(
             stopped = reason
             break
         examples = ranking.seeds(trials, top_k, tau)
-        field = _field(log, proposers, examples, number, per_round, seed, fit, seen)
+        field, unfit = _field(log, proposers, examples, number, per_round, seed, form, seen)
         dry = 0 if field else dry + 1
+        if unfit:
+            why = f"; {unfit!r} was not: {form.why(unfit)}"
         if dry == DRY:
-            stopped = f"{_names(proposers)} gave no usable prefix in {DRY} rounds"
+            stopped = none + why
             break
         for trial in _scored(log, scorer, field, number, len(trials), passed):
             trials.append(trial)
             if on_trial:
                 on_trial(trial)
     if not trials:
-        raise UsageError(f"{_names(proposers)} gave no usable prefix in {min(DRY, rounds)} rounds")
+        raise UsageError(none + why)
     if finalists is None:
-        return Result(ranking.best(trials), tuple(trials), (), (), clock() - start, stopped)
+        return Result(ranking.best(trials), tuple(trials), (), (), *passed(), stopped)
     ranking.best(trials)  # raises before the validation split is spent on nothing
 
-    if trials[-1].seconds >= seconds:
-        n_finalists = min(FEWEST, n_finalists)
-    leaders = ranking.finalists(trials, n_finalists, goal)
-    validated = _validate(log, FINALISTS, finalists, leaders)
+    leaders = ranking.finalists(trials, n_finalists(trials[-1]), goal)
+    validated = _validate(log, FINALISTS, finalists, leaders, passed)
     few: list[Finalist] = []
     if last:
         best = [finalist.trial for finalist in ranking.ordered(validated, goal)[:LAST_FEW]]
-        few = _validate(log, LAST, last, best)
+        few = _validate(log, LAST, last, best, passed)
     chosen = ranking.choose(few or validated, goal)
     ends = tuple(trials), tuple(validated), tuple(few)
-    return Result(chosen.trial, *ends, clock() - start, stopped)
+    return Result(chosen.trial, *ends, *passed(), stopped)
 
 
 def _names(proposers: Sequence[Proposer]) -> str:
@@ -184,23 +177,30 @@ def _field(
     number: int,
     wanted: int,
     seed: int,
-    fit: Callable[[str], str | None],
+    form: Format,
     seen: set[str],
-) -> dict[str, str]:
-    """This round's candidates, each with its proposer's name; they are `seen` from now on."""
+) -> tuple[dict[str, str], str]:
+    """This round's candidates, each with its proposer's name; they are `seen` from now on.
+
+    And one that does not fit, if there was any. What the format puts before each prefix is its
+    own business: no proposer sees it.
+    """
     logged = log.proposals(number)
+    shown = [replace(trial, prefix=form.bare(trial.prefix)) for trial in examples]
     said: list[Proposed] = []
     field: dict[str, str] = {}
+    unfit = ""
     for place, proposer in enumerate(proposers):
         share = math.ceil((wanted - len(field)) / (len(proposers) - place))
         rng = random.Random(f"{seed}/{number}/{place}")
         if logged:
             name, texts = logged[place]
         else:
-            name, texts = proposer.name, proposer.propose(examples, share, rng) if share else []
+            name, texts = proposer.name, proposer.propose(shown, share, rng) if share else []
         said.append((name, texts))
-        fitting = dict.fromkeys(filter(None, map(fit, texts)))
-        fresh = [prefix for prefix in fitting if prefix not in seen]
+        fitted = {text: form.fit(text) for text in texts}
+        unfit = next((text for text, fits in fitted.items() if text.strip() and not fits), unfit)
+        fresh = [each for each in dict.fromkeys(fitted.values()) if each and each not in seen]
         seen.update(fresh[:share])
         field |= dict.fromkeys(fresh[:share], name)
     if logged is None:
@@ -208,7 +208,7 @@ def _field(
     for proposer in proposers:
         if isinstance(proposer, Remembers):
             proposer.remember([text for _, texts in said for text in texts])
-    return field
+    return field, unfit
 
 
 def _scored(
@@ -238,15 +238,21 @@ def _scored(
     return found
 
 
-def _validate(log: Log, name: str, scorer: Scorer, trials: list[Trial]) -> list[Finalist]:
+def _validate(
+    log: Log,
+    name: str,
+    scorer: Scorer,
+    trials: list[Trial],
+    passed: Callable[[], tuple[float, Spent]],
+) -> list[Finalist]:
     """The finalists' scores, from the log if it has them.
 
     All are scored again if one is missing: a race needs its company, what a batch holds can
     change its last bits, and a resumed run must end as an unbroken one.
     """
     prefixes = [trial.prefix for trial in trials]
-    known = [score for score in (log.validation(name, prefix) for prefix in prefixes) if score]
-    if len(known) < len(prefixes):
+    known = log.validation(name, prefixes)
+    if known is None:
         known = scorer.score(prefixes)
-        log.add_validation(name, prefixes, known)
+        log.add_validation(name, prefixes, known, *passed())
     return [Finalist(*pair) for pair in zip(trials, known, strict=True)]

@@ -8,6 +8,7 @@ is only served, by what it writes.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,24 +17,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foreword.core.errors import UsageError
-from foreword.core.protocols import Judge, Proposer, Scorer
+from foreword.core.errors import ModelError, UsageError
+from foreword.core.protocols import Judge, Proposer
 from foreword.core.runs import Run, environment
 from foreword.core.stats import wilson
 from foreword.core.types import Rate, Score, Spent, Trial
 from foreword.search import ground
 from foreword.search.episodes import EpisodeScorer
+from foreword.search.formats import PLAIN, Format
 from foreword.search.ground import Target
 from foreword.search.log import FINALISTS as FINALISTS_LOG
 from foreword.search.log import resume_hint
-from foreword.search.loop import FEWEST, Result, clean, search
+from foreword.search.loop import FEWEST, Result, search
 from foreword.search.race import Race
 from foreword.search.ranking import PAPERS, Goal
-from foreword.search.stops import Budget, Patience
+from foreword.search.stops import Budget, Patience, Stop
 
 if TYPE_CHECKING:
     from foreword.defences.guard import Guard, SplitScores
-    from foreword.search.formats import Format
     from foreword.suites.base import Suite
 
 ROUNDS, PER_ROUND = 5, 20  # the paper's 100 candidates, in fewer and larger rounds: races
@@ -67,7 +68,8 @@ def find(
     budget: Budget | None = None,
     patience: int | None = None,
     goal: Goal = PAPERS,
-    form: Format | None = None,
+    form: Format = PLAIN,
+    items: int | None = None,
     full: bool = False,
     on_trial: Callable[[Trial], None] | None = None,
 ) -> Found:
@@ -91,6 +93,8 @@ def find(
         patience: rounds without a better prefix after which the search ends.
         goal: what the prefix is to be best at.
         form: constraints on the prefix.
+        items: search tasks of each kind, the benign ones of each voice; as in the paper (10 benign,
+            of them half twins, and 27 harmful) if not given.
         full: choose among the last three by whole episodes in the sandbox; takes minutes.
         on_trial: called after each scored candidate.
 
@@ -108,41 +112,46 @@ def find(
     began = time.monotonic()
     suite = get(suite) if isinstance(suite, str) else suite
     judge, proposers = judge or LexiconJudge(), proposers or STANDARD
-    form = _counted(form, target) if form else None
-    if form and form.fit("I") is None:
+    form = _counted(form, target)
+    if form.fit("I") is None:
         raise UsageError(f"no prefix fits format {form.name}: {form.why('I')}")
-    rounds = rounds or (WITHOUT_END if budget else ROUNDS)
+    if "fluent" in proposers and getattr(target, "tokenizer", None) is None:
+        raise UsageError("proposer 'fluent' needs local weights; use harvest instead")
+    rounds = rounds or (WITHOUT_END if budget or patience else ROUNDS)
+    sizes = (items,) * 3 if items else (ground.BENIGN, ground.TWINS, ground.HARMFUL)
     manifest: dict[str, object] = {
         "command": "search",
         "target": target.fingerprint,
         "placement": target.placement,
         "suite": suite.name,
         "suite_digest": suite.digest,
-        "proposers": [p if isinstance(p, str) else p.name for p in proposers],
+        "proposers": list(map(_identity, proposers)),
         "parent": parent and parent.fingerprint,
         "judge": judge.name,
-        "rounds": rounds,
-        "per_round": per_round,
+        "per_round": per_round or (WIDE if budget else PER_ROUND),
         "top_k": top_k,
         "tau": tau,
         "seed": seed,
-        "budget": repr(budget),
-        "patience": patience,
         "goal": repr(goal),
         "form": repr(form),
         "full": full,
-        "tasks": [ground.BENIGN, ground.TWINS, ground.HARMFUL, ground.VALIDATION],
+        "tasks": [*sizes, ground.VALIDATION],
         "openings": [ground.OPENING_TOKENS, *ground.SAMPLED, *ground.FLUENT],
         "finalists": FINALISTS,
     }
     with Run.open(out, manifest) as run, _resumable(run):
         before = target.tokens
-        field = ground.Ground(target, suite, judge, run, parent)
+        field = ground.Ground(target, suite, judge, run, parent, sizes)
+        validation = ground.validation(target, suite, judge)
+        final = Race(validation, seed=seed, goal=goal, arrive=FEWEST)
+        stops: list[Stop] = [Patience(patience, goal)] if patience else []
+        if budget:
+            stops.append(lambda trials: budget(trials, final.most(FEWEST)))
         writers = [
             field.proposer(each, form) if isinstance(each, str) else each for each in proposers
         ]
         result = search(
-            field.race(seed),
+            field.race(seed, goal),
             writers,
             rounds=rounds,
             per_round=per_round or (WIDE if budget and field.margins else PER_ROUND),
@@ -150,20 +159,19 @@ def find(
             tau=tau,
             seed=seed,
             run=run,
-            stops=[*([budget] if budget else []), *([Patience(patience)] if patience else [])],
-            fit=form.fit if form else clean,
-            n_finalists=FINALISTS,
-            finalists=_Lazy(
-                lambda: Race(
-                    ground.validation(target, suite, judge), seed=seed, goal=goal, arrive=FEWEST
-                )
+            stops=stops,
+            form=form,
+            n_finalists=lambda trial: (
+                budget.affords(trial, range(FEWEST, FINALISTS + 1), final.most)
+                if budget
+                else FINALISTS
             ),
+            finalists=final,
             last=EpisodeScorer(target, suite, judge, run.path / "last", ground.VALIDATION)
             if full
             else None,
             goal=goal,
-            seconds=(budget and budget.seconds) or float("inf"),
-            meter=lambda: Spent(field.asked, target.tokens - before),
+            meter=lambda: Spent(field.asked + validation.asked, target.tokens - before),
             on_trial=on_trial,
             began=began,
         )
@@ -173,34 +181,31 @@ def find(
 
 
 def _counted(form: Format, target: Target) -> Format:
-    """The format with prefixes counted in the target's own tokens, where its weights are here."""
-    from foreword.models.engine import LocalModel
-
-    if not isinstance(target, LocalModel):
+    """The format with prefixes counted in the target's own tokens, where they are known here."""
+    tokenizer = getattr(target, "tokenizer", None)
+    if tokenizer is None:
         return form
-    return replace(form, count=lambda text: len(target.tokenizer.tokenize(text)))
+    return replace(form, count=lambda text: len(tokenizer.tokenize(text)))
 
 
 @contextmanager
 def _resumable(run: Run) -> Iterator[None]:
-    """Leave a note on Ctrl-C that says how to go on."""
+    """Leave a note on what cut the search off that says how to go on."""
     try:
         yield
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, ModelError) as stop:
         stop.add_note(resume_hint(run))
         raise
 
 
-class _Lazy:
-    """A scorer that is built when it is first needed: most of a run never validates."""
-
-    def __init__(self, build: Callable[[], Scorer]) -> None:
-        self._build = build
-        self._scorer: Scorer | None = None
-
-    def score(self, prefixes: Sequence[str]) -> list[Score]:
-        self._scorer = self._scorer or self._build()
-        return self._scorer.score(prefixes)
+def _identity(proposer: Proposer | str) -> str:
+    """A proposer's name; of a list its content as well, since it may be edited."""
+    if not isinstance(proposer, str):
+        return proposer.name
+    kind, _, path = proposer.partition(":")
+    if kind != "file" or not Path(path).is_file():
+        return proposer
+    return f"{proposer}@{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
 
 
 def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run) -> Guard:

@@ -3,9 +3,10 @@
 A ladder over growing blocks of tasks (successive halving: Jamieson and Talwalkar, 2016), the same
 for all, so that everything is paired. On its lower rung a candidate costs a pass over its own
 tokens; the better third goes on to the next block. The leaders there, and one drawn by lot, are
-then written out, and the better half goes on. Whom the best so far beats by a Wilcoxon
-signed-rank test is given up. Margins that have proved to foretell what is written stand in that
-test for what is not written yet; where they foretell nothing, they are not asked any more.
+then written out, and the better half goes on; where over-refusal is bound, half of the places are
+for those that keep the bound. Whom the best so far beats by a Wilcoxon signed-rank test is given
+up. Margins that have proved to foretell what is written stand in that test for what is not written
+yet; where they foretell nothing, they are not asked any more.
 """
 
 from __future__ import annotations
@@ -85,16 +86,25 @@ class Race:
             openings: the highest rung.
             margins: the lower rung; a remote target has none.
             seed: of the order of the tasks and of who is promoted by lot.
-            goal: what survivors are to be good at.
+            goal: what survivors are to be good at. With a bound on over-refusal the blocks hold as
+                many benign tasks as harmful ones, as long as there are some.
             arrive: so many are not halved any more.
         """
         self._openings, self._margins, self._seed = openings, margins, seed
         self._goal, self._arrive = goal, arrive
         self._sizes = openings.sizes
-        order = _mixed(self._sizes, random.Random(f"{seed}/tasks"))
+        order = _mixed(self._sizes, random.Random(f"{seed}/tasks"), even=goal.max_orr < 1)
         ends = [0, *(math.ceil(share * len(order)) for share in BLOCKS)]
         self._blocks = [order[start:end] for start, end in pairwise(ends) if start < end]
         self._known: list[Score] = []
+
+    def most(self, candidates: int) -> int:
+        """Openings that a race of so many takes at most."""
+        asked = 0
+        for block in self._blocks:
+            asked += candidates * len(block)
+            candidates = min(candidates, max(math.ceil(candidates / 2), self._arrive))
+        return asked
 
     def remember(self, scores: Sequence[Score]) -> None:
         """Take what an earlier sitting scored."""
@@ -110,10 +120,10 @@ class Race:
             # One by lot takes part whatever its margins, which keeps the agreement honest.
             lot = random.Random(f"{self._seed}/{len(self._known)}").choice(field)
             lower = self._lower(prefixes, self._margins, lot)
-            field = _ranked(field, lower)[: told.promoted(len(field))]
+            field = self._better(field, lower, told.promoted(len(field)))
             if told.proved:
                 likely = {at: foretold(score) for at, score in enumerate(lower)}
-                field = [at for at in field if not self._beaten(likely[at], self._best())]
+                field = [at for at in field if not self._beaten(likely[at], lower[at])]
             field = sorted({*field, lot})
         for number, block in enumerate(self._blocks):
             if number and not (field := self._survivors(field, rows, likely, lower)):
@@ -140,7 +150,7 @@ class Race:
                 for task, margin in zip(tasks, margins, strict=True):
                     rows[at][task] = margin
                 scores[at] = score_of_margins(rows[at], self._sizes[0])
-            better = _ranked(climbing, scores)[: math.ceil(BETTER * len(climbing))]
+            better = self._better(climbing, scores, math.ceil(BETTER * len(climbing)))
             climbing = sorted({*better, lot})
         return [scores[at] for at in range(len(prefixes))]
 
@@ -153,24 +163,34 @@ class Race:
     ) -> list[int]:
         """The better half, less those that are beaten."""
         scores = {at: self._scored(at, rows, lower) for at in field}
+        half = max(math.ceil(len(field) / 2), self._arrive)
         order = _ranked(field, scores)
-        half = max(math.ceil(len(order) / 2), self._arrive)
-        kept = promising(order, scores.__getitem__, half, self._goal)
-        if self._goal != UNBOUND:
-            return sorted(kept)  # the test knows the overall score alone
-        rival = self._best() or likely[order[0]]
-        return sorted(at for at in kept if not self._beaten(likely[at], rival))
+        kept = []
+        for at in self._better(field, scores, half):
+            peers = (other for other in order if self._comparable(scores[other], scores[at]))
+            if not self._beaten(likely[at], scores[at], likely[next(peers)]):
+                kept.append(at)
+        return sorted(kept)
 
-    def _beaten(self, row: Row, rival: Row | None) -> bool:
+    def _better(
+        self, field: Sequence[int], scores: Sequence[Score] | Mapping[int, Score], n: int
+    ) -> list[int]:
+        return promising(_ranked(field, scores), scores.__getitem__, n, self._goal)
+
+    def _beaten(self, row: Row, score: Score, rival: Row | None = None) -> bool:
+        """Whether the best that was scored on all tasks is better; the rival, if there is none."""
+        whole = [
+            known
+            for known in self._known
+            if known.fidelity == "opening" and known.complete and self._comparable(known, score)
+        ]
+        if whole:
+            rival = labels_of(max(whole, key=surely))
         return rival is not None and beaten(row, rival, self._sizes, ALPHA / LOOKS)
 
-    def _best(self) -> Row | None:
-        """The labels of the best candidate that was scored on all tasks."""
-        whole = [score for score in self._known if score.fidelity == "opening" and score.complete]
-        if not whole:
-            return None
-        champion = max(whole, key=surely)
-        return labels_of(champion)
+    def _comparable(self, rival: Score, score: Score) -> bool:
+        """Who keeps the bound as far as is known is beaten only by such as do."""
+        return self._goal.able(rival) or not self._goal.able(score)
 
     def _scored(self, at: int, rows: Mapping[int, Row], lower: Sequence[Score]) -> Score:
         row, cut = rows[at], self._sizes[0]
@@ -239,7 +259,7 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
-def _ranked(field: Sequence[int], scores: Sequence[Score] | dict[int, Score]) -> list[int]:
+def _ranked(field: Sequence[int], scores: Sequence[Score] | Mapping[int, Score]) -> list[int]:
     """What was scored on all tasks first; by what it promises for others, in order."""
     return sorted(
         field,
@@ -247,12 +267,18 @@ def _ranked(field: Sequence[int], scores: Sequence[Score] | dict[int, Score]) ->
     )
 
 
-def _mixed(sizes: tuple[int, ...], rng: random.Random) -> list[int]:
-    """All tasks in random order, each stretch with its fair share of either side."""
+def _mixed(sizes: tuple[int, ...], rng: random.Random, even: bool) -> list[int]:
+    """All tasks in random order, each stretch with its fair share of either side.
+
+    If `even`, as many of one side as of the other until one is used up: a bound on over-refusal
+    is a matter of the few benign tasks.
+    """
     keyed, start = [], 0
     for size in sizes:
         places = list(range(start, start + size))
         rng.shuffle(places)
-        keyed += [((rank + 0.5) / size, place) for rank, place in enumerate(places)]
+        keyed += [
+            (rank if even else (rank + 0.5) / size, place) for rank, place in enumerate(places)
+        ]
         start += size
     return [place for _, place in sorted(keyed)]

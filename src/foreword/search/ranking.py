@@ -143,6 +143,12 @@ def leader(trials: Sequence[Trial]) -> Trial | None:
     return next(iter(_ranked(trials)), None)
 
 
+def leading(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
+    """The leader, and the first that keeps the goal's bound, as far as there are such."""
+    order = _ranked(trials)
+    return order[:1] + [trial for trial in order if goal.able(trial.score)][:1]
+
+
 def best(trials: Sequence[Trial]) -> Trial:
     """The leader.
 
@@ -189,8 +195,8 @@ def seeds(trials: Sequence[Trial], top_k: int, tau: float) -> list[Trial]:
 def promising(order: Sequence[T], score: Callable[[T], Score], n: int, goal: Goal) -> list[T]:
     """The n of some, given best first, that are worth a closer look.
 
-    Half of them, and one more of an odd number, by this order alone; the others among those that
-    keep the goal's bound as far as is known, which a few benign tasks cannot promise. Where
+    Half of them by this order alone; the others, one more of an odd number, among those that keep
+    the goal's bound as far as is known, which a few benign tasks cannot promise. Where
     refusal is the goal, all places go to those with the most of it within the bound.
     """
 
@@ -199,8 +205,8 @@ def promising(order: Sequence[T], score: Callable[[T], Score], n: int, goal: Goa
 
     if goal.most == "refusal":
         return sorted(order, key=lambda each: (beyond(each), -score(each).refusal))[:n]
-    leaders = list(order[: n - n // 2])
-    return leaders + sorted((e for e in order if e not in leaders), key=beyond)[: n // 2]
+    leaders = list(order[: n // 2])
+    return leaders + sorted((e for e in order if e not in leaders), key=beyond)[: n - n // 2]
 
 
 def finalists(trials: Sequence[Trial], n: int, goal: Goal = PAPERS) -> list[Trial]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from foreword.core.errors import UsageError
-from foreword.core.types import Trial
-from foreword.search.ranking import leader
+from foreword.core.types import Spent, Trial
+from foreword.search.ranking import PAPERS, Goal, leading
 
 Stop = Callable[[Sequence[Trial]], str | None]  # why the search ends here, or None
 
-SEARCH = 2 / 3  # of the seconds; the rest is for the choice on the validation split
+CHOICE = 1 / 3  # of seconds and of tokens: kept for the choice on the validation split
 _UNITS = {
     "s": ("seconds", 1.0),
     "sec": ("seconds", 1.0),
@@ -34,11 +34,14 @@ _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKMG]?)\s*([a-z]+)\s*")
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a search may cost; None for no bound."""
+    """The most that a search may cost, the choice among the finalists included; None: no bound.
 
-    seconds: float | None = None  # of wall clock, the choice among the finalists included
+    Neither its first round nor the fewest finalists are given up for it.
+    """
+
+    seconds: float | None = None  # of wall clock
     openings: float | None = None
-    tokens: float | None = None
+    tokens: float | None = None  # forwarded, or as a server counts
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -59,30 +62,65 @@ class Budget:
             found[kind] = float(match[1]) * _SCALES[match[2]] * size
         return cls(**found)
 
-    def __call__(self, trials: Sequence[Trial]) -> str | None:
-        """A Stop."""
+    def __call__(self, trials: Sequence[Trial], kept: int = 0) -> str | None:
+        """A Stop: one more round as dear as the last would not leave enough for the choice.
+
+        Args:
+            trials: so far.
+            kept: openings that the choice takes at least.
+
+        Raises:
+            UsageError: tokens are to be counted, and the server does not count them.
+        """
         if not trials:
             return None
         last = trials[-1]
-        for spent, bound, unit in (
-            (last.seconds, self.seconds and self.seconds * SEARCH, "s of the search"),
-            (last.spent.openings, self.openings, "openings"),
-            (last.spent.tokens, self.tokens, "tokens"),
+        if self.tokens and not last.spent.tokens:
+            raise UsageError(
+                "this server does not say how many tokens it reads and writes (`usage`), so a "
+                "budget of tokens would never end; give one of openings or of time"
+            )
+        before = next((t for t in reversed(trials) if t.round < last.round), None)
+        start = before.spent if before else Spent()
+        for spent, begun, bound, rest, unit in (
+            (last.seconds, before.seconds if before else 0.0, self.seconds, None, "s"),
+            (last.spent.openings, start.openings, self.openings, kept, "openings"),
+            (last.spent.tokens, start.tokens, self.tokens, None, "tokens"),
         ):
-            if bound is not None and spent >= bound:
-                return f"the budget of {bound:.0f} {unit} is spent"
+            if bound is None:
+                continue
+            left = bound - (bound * CHOICE if rest is None else rest)
+            if spent + (spent - begun) > left:
+                return f"the budget of {bound:.0f} {unit} leaves no room for another round"
         return None
+
+    def affords(self, last: Trial, counts: Sequence[int], cost: Callable[[int], int]) -> int:
+        """How many finalists can be measured after the last trial.
+
+        Args:
+            last: the last trial.
+            counts: that are possible, ascending; the least is taken whatever it costs.
+            cost: openings that so many take at most.
+        """
+        able = counts[0]
+        for count in counts:
+            if self.openings is None or last.spent.openings + cost(count) <= self.openings:
+                able = count
+        spent = (last.seconds, self.seconds), (last.spent.tokens, self.tokens)
+        late = any(bound and used > bound * (1 - CHOICE) for used, bound in spent)
+        return counts[0] if late else able
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Enough when the best has stayed the best for some rounds."""
+    """Enough when neither the best nor the best within the goal's bound changed for some rounds."""
 
     rounds: int
+    goal: Goal = PAPERS
 
     def __call__(self, trials: Sequence[Trial]) -> str | None:
         """A Stop."""
-        best = leader(trials)
-        if best is None or trials[-1].round - best.round < self.rounds:
+        lead = leading(trials, self.goal)
+        if not lead or trials[-1].round - max(each.round for each in lead) < self.rounds:
             return None
         return f"no better prefix in {self.rounds} rounds"

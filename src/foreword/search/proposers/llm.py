@@ -19,6 +19,7 @@ from foreword.search.formats import Format
 
 MARKER = "PREFIX:"
 TEMPERATURE = 0.7  # the paper's
+RETRIES, LONGEST_S = 5, 300  # for one answer; Inspect itself never gives a busy vendor up
 _LINE = re.compile(rf"^[\s>*`\-\d.)]*{MARKER}[*`]*\s*(.*?)\s*$", re.IGNORECASE)
 
 INSTRUCTIONS = """\
@@ -109,7 +110,7 @@ def inspect_complete(model: str) -> Callable[[str], str]:
 
         async def ask() -> str:
             # not memoised: a cached client would be bound to an event loop that is gone
-            config = GenerateConfig(temperature=TEMPERATURE)
+            config = GenerateConfig(temperature=TEMPERATURE, max_retries=RETRIES, timeout=LONGEST_S)
             async with get_model(model, config=config, memoize=False) as target:
                 return (await target.generate(text)).completion
 
