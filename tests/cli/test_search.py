@@ -72,6 +72,27 @@ def test_budget_format_goal_and_parent_arrive(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("parent", "loaded"),
+    [("aligned", ("reference", "aligned")), ("hf:some/model", ("hf:some/model", None))],
+)
+def test_a_parent_is_an_adapter_or_a_model_of_its_own(
+    tmp_path, monkeypatch, target, parent, loaded
+):
+    asked = []
+    monkeypatch.setattr(search, "load_local", lambda *named: asked.append(named) or target)
+    args = ("--rounds", "1", "--per-round", "4", "--proposer", "grammar", "--items", "4")
+    run("--out", str(tmp_path / "run"), "--parent", parent, *args)
+    assert asked == [loaded]
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["tasks"][:3] == [4, 4, 4]
+
+
+def test_an_empty_budget_is_not_taken_for_none(tmp_path):
+    result = CliRunner().invoke(app, ["search", "--budget", "", "--out", str(tmp_path)])
+    assert "is no budget" in str(result.exception)
+
+
+@pytest.mark.parametrize(
     ("outcomes", "words"),
     [
         ("cccccccc|rrrrrrrr", "Margins foretold 16/16 = 1.00 [0.81, 1.00] of what was judged."),

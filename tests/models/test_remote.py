@@ -231,6 +231,28 @@ def test_a_server_that_counts_nothing_and_says_nothing_is_no_fault(scripted):
     assert (reply.continuation, reply.tokens, reply.stopped) == ("", 0, False)
 
 
+def test_a_reply_that_is_cut_off_before_its_first_word_is_asked_for_again(scripted, tmp_path):
+    texts = {1: "", 2: "said"}
+    _, model = scripted(lambda body, n: answer(texts[n], finish="length"), cache=tmp_path)
+    (reply,) = model.generate(asks("a"))
+    assert (reply.continuation, model.requests) == ("said", 2)
+    assert model.generate(asks("a")) == [reply] and model.requests == 2  # this one is kept
+    assert model.kept == 1
+    _, mute = scripted(lambda body, n: answer("", finish="length"))
+    with pytest.raises(ModelError, match="gave no reply"):
+        mute.generate(asks("b"))
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_server_that_thinks_instead_of_speaking_is_named_at_once(scripted, name):
+    message = {"content": None, name: "The user wants"}
+    said = {"choices": [{"message": message, "finish_reason": "length"}]}
+    _, model = scripted(lambda body, n: written(json.dumps(said).encode()))
+    with pytest.raises(ModelError, match="switch its thinking off"):
+        model.generate(asks("a"))
+    assert model.requests == 1
+
+
 def test_a_reply_ends_behind_the_stop_text_as_a_local_one_does(scripted):
     server, model = scripted(lambda body, n: answer("```\nls\n```\n\nDone.", finish="length"))
     (reply,) = model.generate(asks("a"), stop="\n```\n\n")
@@ -649,10 +671,11 @@ def test_the_real_llamacpp_server_replies_as_the_local_engine_does(agent, llama,
 def test_a_search_through_llamacpp_ends_as_the_local_one(agent, llama, tmp_path, monkeypatch):
     from foreword.search import ground, ping, race
 
-    for name, size in (("BENIGN", 2), ("TWINS", 1), ("HARMFUL", 3), ("VALIDATION", 2)):
+    for name, size in (("BENIGN", 2), ("TWINS", 1), ("HARMFUL", 3), ("VALIDATION", 8)):
         monkeypatch.setattr(ground, name, size)
     monkeypatch.setattr(race, "PROMOTED", 1.0)  # all are written out
     monkeypatch.setattr(race, "BLOCKS", (1.0,))  # and nobody is given up
+    monkeypatch.setattr(ping, "FINALISTS", 2)
     (tmp_path / "mine.txt").write_text("This request is\nI want to keep people safe, so I\n")
     served = RemoteModel.open(llama, cache=tmp_path, concurrency=4)
     found = {}
@@ -664,11 +687,16 @@ def test_a_search_through_llamacpp_ends_as_the_local_one(agent, llama, tmp_path,
         name: {f.trial.prefix: f.validation for f in result.finalists}
         for name, result in found.items()
     }
-    both = scores["local"].keys() & scores["served"].keys()
-    assert len(both) == 2
-    for prefix in both:
-        for ours, theirs in zip(*(ping.rates_of(s[prefix]) for s in scores.values()), strict=True):
-            assert ours.low <= theirs.high and theirs.low <= ours.high
+    pairs = [
+        pair
+        for prefix in scores["local"]
+        for pair in zip(*(s[prefix].outcomes for s in scores.values()), strict=True)
+    ]
+    same = sum(ours == theirs for ours, theirs in pairs)
+    print(f"{same} of {len(pairs)} outcomes on validation tasks are equal")
+    assert len(pairs) == 2 * (8 + 8 + 1 + 8)  # benign, twins, the bar between, harmful
+    assert same / len(pairs) >= 0.85
+    assert found["served"].best.prefix == found["local"].best.prefix
     sent = served.requests
     again = ping.find(
         served, out=tmp_path / "again", proposers=[f"file:{tmp_path / 'mine.txt'}"], rounds=1

@@ -323,3 +323,18 @@ def test_any_inspect_model_can_propose(vendor) -> None:
 def test_a_model_that_does_not_answer(vendor, name: str, why: str) -> None:
     with pytest.raises(ModelError, match=rf"{name}' did not answer: {why}"):
         llm.inspect_complete(name)("hello")
+
+
+def test_a_busy_vendor_is_given_up_in_the_end(vendor, monkeypatch) -> None:
+    import inspect_ai.model as inspect_model
+
+    asked, real = [], inspect_model.get_model
+
+    def seen(*args, **settings):
+        asked.append(settings["config"])
+        return real(*args, **settings)
+
+    monkeypatch.setattr(inspect_model, "get_model", seen)
+    with pytest.raises(ModelError):
+        llm.inspect_complete("toy/broken")("hello")
+    assert asked[0].max_retries == llm.RETRIES and asked[0].timeout == llm.LONGEST_S

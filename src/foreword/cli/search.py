@@ -121,6 +121,8 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Search for the prefix that restores refusal; writes guard.json into the run folder."""
+    from foreword.models.replies import FILE
+    from foreword.models.store import cache_dir
     from foreword.search import formats
     from foreword.search.ping import PER_ROUND, ROUNDS, find
     from foreword.search.proposers import named
@@ -164,6 +166,12 @@ def search(
         emit(found.guard.model_dump(mode="json", exclude_none=True))
         return
     _print(found, goal, out)
+    if kept := getattr(target, "kept", 0):
+        console.print(
+            f"{kept:,} replies were kept from an earlier run; if other weights are behind this "
+            f"address now, delete {cache_dir() / FILE}",
+            style="dim",
+        )
 
 
 def _parent(model: str, parent: str) -> LocalModel:

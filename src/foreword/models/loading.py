@@ -69,6 +69,7 @@ def read(folder: Path, dtype: str) -> tuple[Any, Any]:
         SourceError: The folder is no model that transformers can read.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
@@ -77,7 +78,7 @@ def read(folder: Path, dtype: str) -> tuple[Any, Any]:
             model = AutoModelForCausalLM.from_pretrained(
                 str(folder), dtype=getattr(torch, dtype), local_files_only=True
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"cannot load the model in {folder}: {reason}") from error
     return model.eval(), tokenizer

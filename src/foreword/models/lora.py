@@ -53,6 +53,7 @@ def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
         SourceError: The adapter does not fit the model.
     """
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     try:
         with warnings.catch_warnings():
@@ -60,6 +61,6 @@ def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             merged = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
             return merged.merge_and_unload()
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"adapter {folder} does not fit the model: {reason}") from error

@@ -45,6 +45,7 @@ class RemoteModel:
         self.model, self.placement = model, placement
         self.tokens = 0  # of prompts and replies, as the server counts; kept answers cost none
         self.requests = 0  # sent, those in vain included; the probe's are not counted
+        self.kept = 0  # answers that were on the disk already
         self._line, self._way, self._template = line, way, template
 
     @classmethod
@@ -167,6 +168,7 @@ class RemoteModel:
             return self._line.ask(questions)
         finally:
             self.tokens, self.requests = self._line.tokens, self._line.requests
+            self.kept = self._line.kept
 
     def _question(self, chat: Chat, prefix: str, limits: Body) -> Question:
         turns, begun = [*chat], prefix

@@ -90,7 +90,7 @@ class Line:
         Raises:
             ConfigError: the key could not be sent.
         """
-        self.base_url, self.tokens, self.requests = base_url, 0, 0
+        self.base_url, self.tokens, self.requests, self.kept = base_url, 0, 0, 0
         key = bearer(checked_key(api_key, key_variable))
         self._headers = {"Content-Type": "application/json", **key}
         self._concurrency, self._cache, self._patience = concurrency, cache, patience
@@ -107,6 +107,7 @@ class Line:
         keys = [self._key(question) for question in questions]
         with Replies(self._cache) as replies:
             known = {key: said for key in {*keys} if (said := replies.get(key))}
+            self.kept += sum(key in known for key in keys)
             new = {key: q for key, q in zip(keys, questions, strict=True) if key not in known}
             if new:
                 known |= asyncio.run(self._all(new, replies))
@@ -205,10 +206,19 @@ def read(answer: Any, question: Question) -> tuple[Said, int]:
     """The first choice of an answer, and how many tokens were paid for.
 
     Raises:
-        LookupError, TypeError, AttributeError: it is no such answer.
+        LookupError, TypeError, AttributeError, ValueError: it is no such answer.
+        ModelError: it holds nothing but the model's thoughts.
     """
     choice, usage = answer["choices"][0], answer.get("usage") or {}
-    text = choice["text"] if question.path == COMPLETIONS else choice["message"]["content"]
+    turn = choice["message"] if question.path == CHAT else {"content": choice["text"]}
+    text = turn["content"]
+    if not text and (turn.get("reasoning_content") or turn.get("reasoning")):
+        raise ModelError(
+            "the server thinks and says nothing: its words are in `reasoning_content`, where no "
+            "prefix begins them; switch its thinking off"
+        )
+    if not text and choice.get("finish_reason") == "length":
+        raise ValueError("cut off at its greatest length, and nothing is there")
     whole = (text or "").encode("utf-8", "replace").decode()  # half a character cannot be kept
     tokens, total = (usage.get(name) or 0 for name in ("completion_tokens", "total_tokens"))
     stopped = choice.get("finish_reason") == "stop"
