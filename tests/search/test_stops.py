@@ -69,6 +69,13 @@ def test_a_budget_of_tokens_that_nobody_counts_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("openings", "kept"), [(1000, 160), (100, 50), (99, 40), (10, 40), (None, 160)]
+)
+def test_half_of_the_openings_at_most_are_kept_for_the_choice(openings, kept) -> None:
+    assert Budget(openings=openings).keeps(range(4, 17), lambda n: 10 * n) == kept
+
+
+@pytest.mark.parametrize(
     ("budget", "last", "count"),
     [
         (Budget(openings=100), trial(spent=Spent(40, 0)), 6),  # of ten openings each

@@ -144,9 +144,11 @@ def find(
         field = ground.Ground(target, suite, judge, run, parent, sizes)
         validation = ground.validation(target, suite, judge)
         final = Race(validation, seed=seed, goal=goal, arrive=FEWEST)
+        counts = range(FEWEST, FINALISTS + 1)
         stops: list[Stop] = [Patience(patience, goal)] if patience else []
         if budget:
-            stops.append(lambda trials: budget(trials, final.most(FEWEST)))
+            kept = budget.keeps(counts, final.most)
+            stops.append(lambda trials: budget(trials, kept))
         writers = [
             field.proposer(each, form) if isinstance(each, str) else each for each in proposers
         ]
@@ -162,9 +164,7 @@ def find(
             stops=stops,
             form=form,
             n_finalists=lambda trial: (
-                budget.affords(trial, range(FEWEST, FINALISTS + 1), final.most)
-                if budget
-                else FINALISTS
+                budget.affords(trial, counts, final.most) if budget else FINALISTS
             ),
             finalists=final,
             last=EpisodeScorer(target, suite, judge, run.path / "last", ground.VALIDATION)

@@ -88,7 +88,7 @@ class Race:
             seed: of the order of the tasks and of who is promoted by lot.
             goal: what survivors are to be good at. With a bound on over-refusal the blocks hold as
                 many benign tasks as harmful ones, as long as there are some.
-            arrive: so many are not halved any more.
+            arrive: so many are neither halved nor given up any more.
         """
         self._openings, self._margins, self._seed = openings, margins, seed
         self._goal, self._arrive = goal, arrive
@@ -164,9 +164,11 @@ class Race:
         """The better half, less those that are beaten."""
         scores = {at: self._scored(at, rows, lower) for at in field}
         half = max(math.ceil(len(field) / 2), self._arrive)
-        order = _ranked(field, scores)
+        order, better = _ranked(field, scores), self._better(field, scores, half)
+        if 1 < len(better) <= self._arrive:
+            return sorted(better)
         kept = []
-        for at in self._better(field, scores, half):
+        for at in better:
             peers = (other for other in order if self._comparable(scores[other], scores[at]))
             if not self._beaten(likely[at], scores[at], likely[next(peers)]):
                 kept.append(at)

@@ -7,6 +7,7 @@ stops where it stopped before. `Budget.parse` understands what people type: "5mi
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Budget:
 
         Args:
             trials: so far.
-            kept: openings that the choice takes at least.
+            kept: openings that the choice takes (`keeps`).
 
         Raises:
             UsageError: tokens are to be counted, and the server does not count them.
@@ -93,6 +94,16 @@ class Budget:
             if spent + (spent - begun) > left:
                 return f"the budget of {bound:.0f} {unit} leaves no room for another round"
         return None
+
+    def keeps(self, counts: Sequence[int], cost: Callable[[int], int]) -> int:
+        """Openings kept for the choice: of as many finalists as half of the budget pays.
+
+        Arguments as of `affords`.
+        """
+        half = math.inf if self.openings is None else self.openings / 2
+        return max(
+            (cost(count) for count in counts if cost(count) <= half), default=cost(counts[0])
+        )
 
     def affords(self, last: Trial, counts: Sequence[int], cost: Callable[[int], int]) -> int:
         """How many finalists can be measured after the last trial.
