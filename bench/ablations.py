@@ -78,7 +78,7 @@ def main() -> None:
                 top_k=setting.top_k,
                 tau=setting.tau,
                 seed=seed,
-                form=form if setting.max_tokens else None,
+                form=form,
             )
             prefix, overall = found.guard.prefix, found.result.validation.overall
             scores.setdefault(setting, []).append(overall)
