@@ -210,7 +210,9 @@ def _print(found: Found, goal: Goal, out: Path) -> None:
         f"written to {out / 'guard.json'}",
     )
     console.print(
-        "for figures that no choice has seen: foreword eval --split test --guard ...", style="dim"
+        "to measure it on tasks that no choice has seen: foreword eval SUITE --split test --guard "
+        f"{out / 'guard.json'}, with the same model",
+        style="dim",
     )
 
 

@@ -83,15 +83,13 @@ class Budget:
             )
         before = next((t for t in reversed(trials) if t.round < last.round), None)
         start = before.spent if before else Spent()
+        rest_s, rest_tokens = (CHOICE * (bound or 0) for bound in (self.seconds, self.tokens))
         for spent, begun, bound, rest, unit in (
-            (last.seconds, before.seconds if before else 0.0, self.seconds, None, "s"),
+            (last.seconds, before.seconds if before else 0.0, self.seconds, rest_s, "s"),
             (last.spent.openings, start.openings, self.openings, kept, "openings"),
-            (last.spent.tokens, start.tokens, self.tokens, None, "tokens"),
+            (last.spent.tokens, start.tokens, self.tokens, rest_tokens, "tokens"),
         ):
-            if bound is None:
-                continue
-            left = bound - (bound * CHOICE if rest is None else rest)
-            if spent + (spent - begun) > left:
+            if bound is not None and 2 * spent - begun > bound - rest:
                 return f"the budget of {bound:.0f} {unit} leaves no room for another round"
         return None
 
