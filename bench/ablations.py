@@ -6,6 +6,7 @@ itself used only to choose among its finalists. Runs are kept and resumed. Prefi
 suffix is `foreword compare --defences none,suffix,ping`. Not a test.
 
     python bench/ablations.py --adapter agent --seeds 3 --out runs/ablations
+    python bench/ablations.py --adapter agent --suite files+redcode-summary --data DIR
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from foreword import models
 from foreword.search import formats
 from foreword.search.ping import find
+from foreword.suites import get
 
 LONG = 12  # tokens; a prefix that names its values rarely takes less
 
@@ -57,11 +59,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="reference")
     parser.add_argument("--adapter", default="agent")
+    parser.add_argument("--suite", default="files", help="several with + between them")
+    parser.add_argument("--data", type=Path, help="where a suite's files lie")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--json", type=Path, default=None)
     asked = parser.parse_args()
-    target = models.load(asked.model, adapter=asked.adapter)
+    target, suite = models.load(asked.model, adapter=asked.adapter), get(asked.suite, asked.data)
     scores: dict[Setting, list[float]] = {}
     rows = []
     print("| setting | validation overall, median (range) | chosen at seed 0 |\n|---|---|---|")
@@ -71,7 +75,7 @@ def main() -> None:
             form = replace(formats.named("plain"), max_tokens=setting.max_tokens)
             found = find(
                 target,
-                "files",
+                suite,
                 out=asked.out / "-".join(f"{v}" for v in (*asdict(setting).values(), seed)),
                 rounds=setting.rounds,
                 per_round=setting.per_round,

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from foreword import Guard
 from foreword.cli.commands import app
 from foreword.core.errors import ConfigError
-from foreword.gateway.app import SUFFIX, Gateway
+from foreword.gateway.app import Gateway
 from foreword.gateway.policy import PolicyFile
+from foreword.gateway.proof import Proved
 from foreword.gateway.upstream import Upstream
 from foreword.testing.servers import FakeServer, running
 
@@ -130,7 +131,7 @@ def test_a_new_key_is_an_entry_that_guards_toml_accepts(guard, tmp_path, name):
 
     policy.write_text('[[guard]]\nfile = "suffix.json"\n' + result.stdout, "utf-8")
     with FakeServer("openai") as server:
-        gateway = Gateway(Upstream(server.url), PolicyFile(policy), SUFFIX)
+        gateway = Gateway(Upstream(server.url), PolicyFile(policy), Proved())
         with running(gateway) as at:
             statuses = [
                 httpx.get(f"{at}/models", headers={"authorization": f"Bearer {said}"}).status_code

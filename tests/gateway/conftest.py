@@ -11,6 +11,7 @@ import pytest
 from foreword import Guard, models
 from foreword.gateway.app import Gateway
 from foreword.gateway.policy import CheckEntry, Policy, Route
+from foreword.gateway.proof import Proved
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
 from foreword.models.probe import Continuation
@@ -97,7 +98,8 @@ def checked(stack):
             entries.append(CheckEntry(**given))
         stack.enter_context(upstream)
         policy = Policy((Route(GUARD),), checks=tuple(entries), **options.pop("policy", {}))
-        gateway = Gateway(Upstream(upstream.url, None, 5.0), policy, PLAIN, **options)
+        proved = Proved(PLAIN, PLAIN, PLAIN, options.pop("costs", {}))
+        gateway = Gateway(Upstream(upstream.url, None, 5.0), policy, proved, **options)
         client = stack.enter_context(
             httpx.Client(base_url=stack.enter_context(running(gateway)), timeout=20)
         )

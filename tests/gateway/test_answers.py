@@ -54,6 +54,17 @@ def test_tool_calls_come_without_words_when_hidden_and_with_them_when_shown():
         assert contents(shown) == [BEGUN]
 
 
+@pytest.mark.parametrize("echo", [True, False])
+@pytest.mark.parametrize("show", [True, False])
+def test_of_parts_the_first_text_is_settled_and_thoughts_stay(echo, show):
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": BEGUN}]}
+    said = {"type": "text", "text": (BEGUN if echo else "") + " will."}
+    (found,) = contents(settle_chat(answer([thought, said, said]), BEGUN, echo=echo, show=show))
+    assert found == [thought, {**said, "text": (BEGUN if show else "") + " will."}, said]
+    (found,) = contents(settle_chat(answer([thought]), BEGUN, echo=echo, show=show))
+    assert found == [thought]
+
+
 def test_an_answer_without_choices_or_message_passes():
     for odd in ({}, {"choices": None}, {"choices": [7, {}, {"message": None}]}):
         assert settle_chat(odd, BEGUN, echo=True, show=True) == odd

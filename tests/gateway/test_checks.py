@@ -11,6 +11,7 @@ import pytest
 from foreword import Guard
 from foreword.gateway.app import Gateway
 from foreword.gateway.policy import CheckEntry, Policy, Route
+from foreword.gateway.proof import Proved
 from foreword.gateway.requests import BadRequest
 from foreword.gateway.spoken import conversation, replies, withheld
 from foreword.gateway.upstream import Upstream
@@ -376,7 +377,7 @@ def test_a_client_that_leaves_while_a_check_runs_leaves_nothing_behind(caplog, s
         policy = Policy((Route(Guard(prefix=WORDS, target="t")),), checks=(entry,))
         way = Continuation(dialect("ollama"), echo=False, echo_stream=False)
         connections = Upstream(server.url)
-        asyncio.run(leave(Gateway(connections, policy, way), connections, told))
+        asyncio.run(leave(Gateway(connections, policy, Proved(way)), connections, told))
         assert ended.wait(5)
     assert told == []
     assert [each for each in caplog.records if each.levelname in ("WARNING", "ERROR")] == []

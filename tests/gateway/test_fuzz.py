@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from foreword import Guard
 from foreword.gateway.app import Gateway
 from foreword.gateway.policy import Policy
+from foreword.gateway.proof import Proved
 from foreword.models.dialects import DIALECTS, REQUEST_FIELDS
 from foreword.models.probe import Continuation
 
@@ -181,7 +182,7 @@ def begun(body):
 def check(way, show, bodies, mutation):
     """Two requests at once: each is refused, or guarded exactly, and answered with its own."""
     mirror = Mirror(way)
-    gateway = Gateway(mirror, Policy.of(GUARD), way, show_prefix=show)
+    gateway = Gateway(mirror, Policy.of(GUARD), Proved(way, way, way), show_prefix=show)
     raws = []
     for at, body in enumerate(bodies):
         raw = orjson.dumps({**body, "nonce": f"nonce-{at}-{id(body)}"})
@@ -213,7 +214,7 @@ def check(way, show, bodies, mutation):
         }
         for before, after in zip(body["messages"], sent["messages"], strict=False):
             if before["role"] != "assistant":
-                assert after == before
+                assert after == {k: v for k, v in before.items() if k != "prefix"}
         assert heard(content) == (words if show else "") + nonce
 
 
@@ -238,9 +239,8 @@ def test_mutated_requests(way, show, bodies, mutation):
 @QUIET
 @given(st.binary(max_size=200), st.sampled_from(["/v1/chat/completions", "/v1/completions", "/x"]))
 def test_bytes(raw, path):
-    gateway = Gateway(
-        Mirror(None), Policy.of(GUARD), Continuation(DIALECTS["ollama"], False, False)
-    )
+    way = Continuation(DIALECTS["ollama"], False, False)
+    gateway = Gateway(Mirror(None), Policy.of(GUARD), Proved(*[way] * 3))
     status, content = asyncio.run(call(gateway, path, raw))
     assert status in (400, 404)
     assert json.loads(content)["error"]["message"]

@@ -13,6 +13,7 @@ from foreword.gateway import keys
 from foreword.gateway.app import Gateway
 from foreword.gateway.keys import Bucket, Caller, Denied, KeyRing, digest, new_key
 from foreword.gateway.policy import Policy, Route
+from foreword.gateway.proof import Proved
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
 from foreword.models.probe import Continuation
@@ -39,7 +40,7 @@ def gate():
         def start(server, *callers, key=None):
             stack.enter_context(server)
             policy = Policy((Route(GUARD),), KeyRing(callers))
-            gateway = Gateway(Upstream(server.url, key), policy, ECHO)
+            gateway = Gateway(Upstream(server.url, key), policy, Proved(ECHO, ECHO))
             at = stack.enter_context(running(gateway))
             return stack.enter_context(httpx.Client(base_url=at, timeout=20))
 

@@ -14,6 +14,7 @@ from foreword.defences.guarded import GuardedModel
 from foreword.gateway.app import Gateway
 from foreword.gateway.faces import rendered
 from foreword.gateway.policy import Policy
+from foreword.gateway.proof import Proved
 from foreword.gateway.rendered import guard_rendered, render
 from foreword.gateway.requests import guard_chat
 from foreword.gateway.upstream import Upstream
@@ -40,7 +41,9 @@ def way(upstream):
 @pytest.fixture(scope="module")
 def serve(upstream, guard, way):
     """A function that gives a context manager: a gateway's address."""
-    return lambda **options: running(Gateway(Upstream(upstream), Policy.of(guard), way, **options))
+    return lambda **options: running(
+        Gateway(Upstream(upstream), Policy.of(guard), Proved(way, way), **options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_a_prompt_rendered_here_is_the_servers_own_and_so_is_the_reply(upstream,
     template = Template.load("reference")
     with Server(upstream) as server:
         proved = probe_rendered(server, lambda body: render(body, template))
-    gateway = Gateway(Upstream(upstream), Policy.of(guard), proved, chat=rendered(template))
+    gateway = Gateway(Upstream(upstream), Policy.of(guard), Proved(proved), chat=rendered(template))
     history = [*harmful()[0], {"role": "assistant", "content": " won't."}, *harmful()[1][-1:]]
     for messages in (harmful()[0], history):
         body = {"messages": messages}

@@ -13,6 +13,7 @@ import pytest
 
 from foreword.gateway.app import Gateway
 from foreword.gateway.policy import Policy
+from foreword.gateway.proof import Proved
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
 from foreword.models.probe import Continuation
@@ -68,7 +69,7 @@ def knowing(gguf):
 @pytest.fixture
 def client(knowing, guard):
     with (
-        running(Gateway(Upstream(knowing), Policy.of(guard), WAY)) as url,
+        running(Gateway(Upstream(knowing), Policy.of(guard), Proved(WAY))) as url,
         openai.OpenAI(base_url=url, api_key="none") as client,
     ):
         yield client

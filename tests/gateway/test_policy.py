@@ -13,9 +13,10 @@ import pytest
 from foreword import Guard
 from foreword.core.errors import ConfigError
 from foreword.gateway import app as application
-from foreword.gateway.app import SUFFIX, Gateway
+from foreword.gateway.app import Gateway
 from foreword.gateway.keys import digest
 from foreword.gateway.policy import PolicyFile
+from foreword.gateway.proof import SUFFIX, Proved
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
 from foreword.models.probe import Continuation, probe
@@ -56,7 +57,7 @@ def gate(monkeypatch):
 
         def start(path, server=None, way=PLAIN, **options):
             server = server or stack.enter_context(FakeServer("ollama"))
-            gateway = Gateway(Upstream(server.url), PolicyFile(path), way, **options)
+            gateway = Gateway(Upstream(server.url), PolicyFile(path), Proved(way), **options)
             client = httpx.Client(base_url=stack.enter_context(running(gateway)), timeout=20)
             return stack.enter_context(client), server
 
@@ -300,9 +301,9 @@ def test_the_first_prefix_guard_of_a_running_gateway_needs_the_proof_of_its_star
     path = guards('[[guard]]\nfile = "s.json"\n')
     with FakeServer(manner) as server:
 
-        def prove():
+        def prove(before):
             with Server(server.url) as asked:
-                return probe(asked)
+                return Proved(probe(asked))
 
         client, _ = gate(path, server, SUFFIX, prove=prove)
         assert ask(client).headers["x-foreword-dialect"] == "suffix"

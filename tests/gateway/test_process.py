@@ -17,7 +17,7 @@ import pytest
 
 from foreword import Guard
 from foreword.gateway import app as application
-from foreword.gateway import process
+from foreword.gateway import process, proof
 from foreword.gateway.process import Bounded
 from foreword.gateway.settings import Settings
 from foreword.testing.servers import MANNERS, FakeServer, RawServer, running
@@ -48,7 +48,7 @@ def live(guard):
 
         def start(server, placement="prefix", **more):
             settings = Settings(upstream=server.url, guard=guard(placement), **more)
-            proved = process.examine(settings, process.policy(settings))
+            proved = proof.examine(settings, process.policy(settings))
             gateway = process.build(settings, proved)
             return stack.enter_context(running(gateway, http=Bounded))
 
@@ -115,7 +115,7 @@ def test_prompts_are_rendered_where_no_chat_is_continued_and_the_probe_on_demand
         ready = at.removesuffix("v1") + "health/ready?probe=true"
         assert httpx.get(ready, timeout=20).json()["dialect"] == "rendered"
         assert httpx.post(f"{at}/responses", json={"input": "x"}).status_code == 404
-        server.manner = MANNERS["vllm"]  # whose /completions is gone
+        server.manner = MANNERS["openai"]  # whose /completions is gone
         assert "404" in failed(httpx.get(ready, timeout=20), 503, "probe_failed")
 
 
@@ -124,12 +124,47 @@ def test_a_worker_renders_as_its_parent_has_proved(folder, guard, monkeypatch):
     monkeypatch.setattr(process, "_freeze", lambda: None)
     with FakeServer("transformers") as server:
         settings = Settings(upstream=server.url, guard=guard(), render=folder)
-        proved = process.examine(settings, process.policy(settings))
+        proved = proof.examine(settings, process.policy(settings))
         monkeypatch.setenv(process._WORKER, process._handed(settings, proved))
         sent = len(server.asked)
         with running(process.worker(), http=Bounded) as at:
             assert ask(at).json()["choices"][0]["message"]["content"] == " go on."
         assert len(server.asked) == sent + 1
+
+
+@pytest.mark.parametrize(("manner", "starts"), [("vllm", True), ("openai", False)])
+def test_a_worker_that_comes_after_the_first_prefix_guard_proves_it(
+    guard, tmp_path, monkeypatch, manner, starts
+):
+    monkeypatch.setattr(process, "set_up_logs", lambda *_: None)
+    monkeypatch.setattr(process, "_freeze", lambda: None)
+    policy = tmp_path / "guards.toml"
+    policy.write_text(f'[[guard]]\nfile = "{guard("suffix").name}"\n')
+    with FakeServer(manner) as server:
+        settings = Settings(upstream=server.url, guards=policy)
+        proved = proof.examine(settings, process.policy(settings))
+        assert not server.asked
+        monkeypatch.setenv(process._WORKER, process._handed(settings, proved))
+        policy.write_text(f'[[guard]]\nfile = "{guard().name}"\n')
+        if not starts:
+            with pytest.raises(SystemExit):
+                process.worker()
+            return
+        with running(process.worker(), http=Bounded) as at:
+            assert ask(at).headers["x-foreword-dialect"] == "vllm"
+        assert server.asked[-1]["continue_final_message"] is True
+
+
+def test_a_prefix_is_sent_nowhere_unproved_and_a_probe_on_demand_heals_it(guard):
+    with FakeServer("vllm") as server:
+        settings = Settings(upstream=server.url, guard=guard())
+        with running(process.build(settings, proof.Proved()), http=Bounded) as at:
+            ready = at.removesuffix("v1") + "health/ready"
+            for answer in (ask(at), httpx.get(ready, timeout=20)):
+                assert "was not probed" in failed(answer, 503, "not_continuing")
+            assert not server.asked
+            assert httpx.get(f"{ready}?probe=true", timeout=20).json()["dialect"] == "vllm"
+            assert ask(at).status_code == 200
 
 
 def test_a_guard_that_is_new_is_measured_and_one_that_costs_more_is_counted_as_such(
@@ -140,7 +175,7 @@ def test_a_guard_that_is_new_is_measured_and_one_that_costs_more_is_counted_as_s
     policy.write_text(f'[[guard]]\nfile = "{guard().name}"\n')
     with FakeServer("vllm") as server:
         settings = Settings(upstream=server.url, guards=policy)
-        gateway = process.build(settings, process.examine(settings, process.policy(settings)))
+        gateway = process.build(settings, proof.examine(settings, process.policy(settings)))
         with running(gateway) as at:
             new = Guard(prefix="We", target="t")
             new.save(guard())

@@ -12,6 +12,7 @@ from foreword.gateway import refusals
 from foreword.gateway.app import Gateway
 from foreword.gateway.metrics import Metrics
 from foreword.gateway.policy import Policy
+from foreword.gateway.proof import Proved
 from foreword.gateway.refusals import Heard, Refusals
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
@@ -129,7 +130,7 @@ def test_the_page_counts_refusals_by_guard(stream):
     data = streamed(NO) if stream else json.dumps(whole(NO)).encode()
     way = Continuation(dialect("ollama"), echo=False, echo_stream=False)
     with RawServer(lambda sock, request, n: sock.sendall(written(data, kind))) as server:
-        gateway = Gateway(Upstream(server.url), Policy.of(GUARD), way, show_prefix=True)
+        gateway = Gateway(Upstream(server.url), Policy.of(GUARD), Proved(way), show_prefix=True)
         with running(gateway) as url:
             body = {"messages": [{"role": "user", "content": "x"}]}
             assert WORDS in httpx.post(f"{url}/chat/completions", json=body).text

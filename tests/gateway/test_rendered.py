@@ -11,6 +11,7 @@ from foreword import Guard
 from foreword.gateway.app import Gateway
 from foreword.gateway.faces import rendered
 from foreword.gateway.policy import Policy, PolicyFile
+from foreword.gateway.proof import Proved
 from foreword.gateway.rendered import RenderedStream, guard_rendered, render, settle_rendered
 from foreword.gateway.requests import BadRequest
 from foreword.gateway.upstream import Upstream
@@ -57,7 +58,7 @@ def serve(server, template):
     """A function that gives a context manager: a gateway's address."""
     policy = Policy.of(GUARD)
     return lambda policy=policy, **options: running(
-        Gateway(Upstream(server.url), policy, WAY, chat=rendered(template), **options)
+        Gateway(Upstream(server.url), policy, Proved(WAY, WAY), chat=rendered(template), **options)
     )
 
 

@@ -87,14 +87,22 @@ def test_each_of_several_choices_is_settled_on_its_own():
 def test_nothing_is_parsed_once_every_beginning_is_settled():
     stream = Stream(BEGUN, echo=True, show=False, choices=1)
     stream.feed(event(BEGUN) + event(" go"))
-    odd = b"data: {not json at all \xff"
+    odd = b"data: {not json at all \xff\n"
     assert stream.feed(odd) == odd
     untouched = Stream(BEGUN, echo=False, show=False, choices=None)
     assert untouched.feed(odd) == odd
 
 
+@pytest.mark.parametrize("echo", [True, False])
+def test_half_a_line_waits_for_its_other_half(echo):
+    stream = Stream(BEGUN, echo=echo, show=echo, choices=1)
+    assert stream.feed(event(" go")[:-2] + b"\ndata: {ha") == event(" go")[:-1]
+    assert stream.feed(b"lf}\n") == b"data: {half}\n"
+    assert stream.feed(b"data: x") == b"" and stream.end() == b"data: x"
+
+
 def test_bytes_behind_the_last_beginning_of_one_packet_pass_as_they_are():
-    rest = b": comment\r\n\r\ndata: {odd"
+    rest = b": comment\r\n\r\ndata: {odd\n"
     out = Stream(BEGUN, echo=False, show=True, choices=1).feed(event(" go") + rest)
     assert out.endswith(rest)
 

@@ -11,6 +11,7 @@ from foreword.core.errors import ConfigError
 from foreword.gateway import traces
 from foreword.gateway.app import Gateway
 from foreword.gateway.policy import Policy
+from foreword.gateway.proof import Proved
 from foreword.gateway.upstream import Upstream
 from foreword.models.dialects import dialect
 from foreword.models.probe import Continuation
@@ -37,7 +38,7 @@ def test_a_request_and_its_upstream_are_spans_of_the_clients_trace():
     body = b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}}]}'
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     with serve(head.encode() + b"\r\n\r\n" + body, asked) as server:
-        gateway = Gateway(Upstream(server.url), Policy.of(GUARD), WAY, traces=tracing)
+        gateway = Gateway(Upstream(server.url), Policy.of(GUARD), Proved(WAY), traces=tracing)
         with running(gateway) as url, httpx.Client(base_url=url) as client:
             ask = {"model": "m", "messages": [{"role": "user", "content": "secret words"}]}
             headers = {"traceparent": PARENT}

@@ -89,11 +89,11 @@ def serve(
     Every option is read from FOREWORD_<NAME> or from the TOML file, too, in this order.
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
-    from foreword.gateway import process, settings
+    from foreword.gateway import process, proof, settings
 
     said = settings.load(config, flags)
     found = process.policy(said)
-    proved = process.examine(said, found)
+    proved = proof.examine(said, found)
     gateway = process.build(said, proved)
     with bind(said.host, said.port) as listening:
         shown = f"[{said.host}]" if ":" in said.host else said.host

@@ -181,6 +181,13 @@ class Guard(_Record):
             return asked
         return f"{asked}\n{self.prefix}" if asked else self.prefix
 
+    def finish(self, prompt: str) -> str:
+        """A raw prompt that ends with the prefix, as words of their own; as it is if it does."""
+        before = prompt.removesuffix(self.prefix)
+        if prompt.endswith(self.prefix) and not (before[-1:].isalnum() and _is_word(self.prefix)):
+            return prompt
+        return prompt + (" " if prompt and not prompt[-1].isspace() else "") + self.prefix
+
     def _begins(self, turn: str) -> bool:
         rest = turn.removeprefix(self.prefix)
         return turn.startswith(self.prefix) and not (_is_word(self.prefix[-1]) and _is_word(rest))

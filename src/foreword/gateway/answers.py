@@ -8,7 +8,9 @@ words keeps them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from foreword.gateway.requests import is_text
 from foreword.models.dialects import Body
 
 
@@ -36,6 +38,8 @@ def _settle_message(choice: Body, begun: str, *, echo: bool, show: bool) -> Body
     if not isinstance(message, dict):
         return choice
     content = message.get("content")
+    if isinstance(content, list):  # parts, such as thoughts and text
+        return {**choice, "message": {**message, "content": _in_parts(content, begun, echo, show)}}
     text = content if isinstance(content, str) else ""
     rest = text.removeprefix(begun) if echo else text
     if show:
@@ -43,3 +47,13 @@ def _settle_message(choice: Body, begun: str, *, echo: bool, show: bool) -> Body
     else:
         settled = rest or (None if message.get("tool_calls") else content and "")
     return {**choice, "message": {**message, "content": settled}}
+
+
+def _in_parts(parts: list[Any], begun: str, echo: bool, show: bool) -> list[Any]:
+    """The first part of text settled, the others as they are."""
+    for at, part in enumerate(parts):
+        if is_text(part) and part.get("type") == "text":
+            rest = part["text"].removeprefix(begun) if echo else part["text"]
+            settled = {**part, "text": begun + rest if show else rest}
+            return [*parts[:at], settled, *parts[at + 1 :]]
+    return parts

@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
+from dataclasses import replace
 from time import monotonic, perf_counter
 
 import orjson
@@ -29,11 +30,11 @@ from foreword.gateway.faces import CHAT, RESPONSES, TEXT, Face
 from foreword.gateway.keys import Denied, opts_out
 from foreword.gateway.metrics import Metrics
 from foreword.gateway.policy import Policy, PolicyFile
+from foreword.gateway.proof import SUFFIX, Proved
 from foreword.gateway.refusals import Refusals
 from foreword.gateway.requests import MAX_BODY, Asked, BadRequest, read
 from foreword.gateway.traces import Traces
 from foreword.gateway.upstream import Upstream
-from foreword.models.dialects import Dialect
 from foreword.models.probe import Continuation, NoContinuation
 
 TEXT_PLAIN = "text/plain; charset=utf-8"
@@ -42,9 +43,6 @@ SENT = ("authorization", "x-request-id", "traceparent", "tracestate")
 BODY_S = 60.0  # for a client to send its body
 WATCH_S = 1.0  # between looks at guards.toml
 PROBE_S = 10.0  # between probes on demand, which cost the upstream a few tokens
-
-# Of an upstream that was not probed, which is enough for guards with placement suffix.
-SUFFIX = Continuation(Dialect("suffix"), echo=False, echo_stream=False)
 
 log = logging.getLogger("foreword.gateway")
 
@@ -56,60 +54,55 @@ class Gateway:
         self,
         upstream: Upstream,
         policy: Policy | PolicyFile,
-        way: Continuation,
+        proved: Proved,
         *,
         show_prefix: bool = False,
         max_body: int = MAX_BODY,
         audit: Audit | None = None,
-        prove: Callable[[], Continuation] | None = None,
-        traces: Traces | None = None,
-        responses: Continuation | None = None,
-        prove_responses: Callable[[Dialect], Continuation | None] | None = None,
-        chat: Face = CHAT,
-        costs: Mapping[str, int] | None = None,
+        prove: Callable[[Proved], Proved] | None = None,
         measure: Callable[[Sequence[Guard], Continuation], Mapping[str, int]] | None = None,
+        traces: Traces | None = None,
+        chat: Face = CHAT,
     ) -> None:
         """Set up; nothing is connected before the first request.
 
         Args:
             upstream: whom to ask.
             policy: which guard for whom; a file is read again when it changes.
-            way: what the live probe measured.
+            proved: what the live probe measured.
             show_prefix: show clients the guard's words, too.
             max_body: bytes of a request.
             audit: where requests are recorded.
-            prove: the live probe, for when it is asked for again.
+            prove: the live probe, for when it is asked for again; told what was known before.
+            measure: tokens of guards that come later.
             traces: where spans of requests go.
-            responses: what the probe measured of /responses; the route is there if it is.
-            prove_responses: the probe of that route.
             chat: by which prefixes are put on chats, if the upstream continues none itself.
-            costs: tokens by guard, as far as they are known.
-            measure: those of guards that come later.
 
         Raises:
             ConfigError: the policy's file cannot be used.
         """
-        self._upstream, self._way, self._prove = upstream, way, prove
-        self._responses, self._prove_responses = responses, prove_responses
+        self._upstream, self._proved = upstream, proved
+        self._prove, self._measure = prove, measure
         self._show, self._max_body = show_prefix, max_body
         self._audit, self._traces = audit or Audit(), traces
-        self._costs, self._measure = costs or {}, measure
         self._metrics = Metrics()
         self._refusals = Refusals(self._metrics.replies)
         self._file = policy if isinstance(policy, PolicyFile) else None
         self._policy = policy.load() if isinstance(policy, PolicyFile) else policy
         self._checks = Checks(self._policy.checks, self._metrics)
-        self._unproved, self._probed = "", -PROBE_S
+        self._probing, self._probed = asyncio.Lock(), -PROBE_S
+        self._unproved = ""  # why no prefix is sent
+        if self._policy.continues and proved.chat == SUFFIX:
+            self._unproved = "the upstream was not probed; ask /health/ready?probe=true"
         self._routes: dict[tuple[str, str], Callable[[Request, Record], Awaitable[Reply]]] = {
             ("POST", CHAT.path): self._speaking(CHAT, chat),
             ("POST", TEXT.path): self._speaking(TEXT, TEXT),
+            ("POST", RESPONSES.path): self._speaking(RESPONSES, RESPONSES),
             ("GET", "/v1/models"): self.models,
             ("GET", "/health/live"): self.live,
             ("GET", "/health/ready"): self.ready,
             ("GET", "/metrics"): self.metrics,
         }
-        if responses:
-            self._routes["POST", RESPONSES.path] = self._speaking(RESPONSES, RESPONSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -138,12 +131,14 @@ class Gateway:
             try:
                 policy = self._file.load()
                 checks = Checks(policy.checks, self._metrics)
-                if policy.continues and self._way == SUFFIX and self._prove:
-                    self._way = await asyncio.to_thread(self._prove)
-                new = [each for each in policy.guards if each.hash8 not in self._costs]
+                if policy.continues and self._proved.chat == SUFFIX and self._prove:
+                    self._proved = await asyncio.to_thread(self._prove, self._proved)
+                    self._unproved = ""
+                known = self._proved.costs
+                new = [each for each in policy.guards if each.hash8 not in known]
                 if policy.continues and new and self._measure:
-                    found = await asyncio.to_thread(self._measure, new, self._way)
-                    self._costs = {**self._costs, **found}
+                    found = await asyncio.to_thread(self._measure, new, self._proved.chat)
+                    self._proved = replace(self._proved, costs={**known, **found})
             except ForewordError as error:
                 log.error("the old policy stays: %s", error)
                 self._metrics.reloads.labels("failed").inc()
@@ -226,8 +221,12 @@ class Gateway:
                 if self._unproved and guard.placement == "prefix":
                     raise UpstreamError(503, "not_continuing", self._unproved)
             record.guard = guard.hash8 if guard else "off"
-            spoken = beginning if guard and guard.placement == "prefix" else face
-            way = self._way_of(face) if spoken is beginning else SUFFIX
+            begins = guard is not None and guard.placement == "prefix"
+            spoken = beginning if begins else face
+            way = self._proved.on(face) if begins else SUFFIX
+            if way is None:
+                reason = f"{face.path} is not served: the upstream does not continue a prefix there"
+                return _failed(record, 404, "not_found", reason)
             asked = spoken.guard(body, guard, way) if guard else Asked(body, "")
             headers = {"content-type": JSON, **chosen(request.headers, SENT)}
             if policy.ring.callers:
@@ -236,7 +235,7 @@ class Gateway:
                 self._upstream,
                 self._metrics,
                 self._refusals,
-                self._costs,
+                self._proved.costs,
                 self._traces,
                 way,
                 self._show,
@@ -246,18 +245,6 @@ class Gateway:
             return await exchange.run(asked, headers, checks, body, start)
 
         return handle
-
-    def _way_of(self, face: Face) -> Continuation:
-        """How the upstream continues on a route.
-
-        Raises:
-            UpstreamError: there it no longer does.
-        """
-        way = self._responses if face is RESPONSES else self._way
-        if way is None:
-            reason = f"the upstream no longer continues on {face.path}"
-            raise UpstreamError(503, "not_continuing", reason)
-        return way
 
     async def models(self, request: Request, record: Record) -> Reply:
         """/v1/models, as the upstream lists them."""
@@ -282,7 +269,7 @@ class Gateway:
             raise UpstreamError(503, "not_continuing", self._unproved)
         if self._audit.broken:
             raise UpstreamError(503, "audit_failing", self._audit.broken)
-        way = self._way
+        way = self._proved.chat
         state = {"dialect": way.dialect.name, "echo": way.echo, "echo_stream": way.echo_stream}
         guards = [route.guard.hash8 for route in self._policy.routes]
         return Reply(200, orjson.dumps({"ready": True, "guards": guards, **state}))
@@ -293,19 +280,19 @@ class Gateway:
         Raises:
             UpstreamError: it cannot be asked, which proves nothing.
         """
-        if self._prove is None or monotonic() - self._probed < PROBE_S:
-            return
-        self._probed = monotonic()
-        try:
-            self._way = await asyncio.to_thread(self._prove)
-            if self._prove_responses:
-                self._responses = await asyncio.to_thread(self._prove_responses, self._way.dialect)
-            self._unproved = ""
-        except NoContinuation as error:
-            self._unproved = str(error)
-            log.error("the upstream failed the probe: %s", error)
-        except ForewordError as error:
-            raise UpstreamError(503, "probe_failed", str(error)) from error
+        async with self._probing:  # one at a time, so that no old word overwrites a newer one
+            if self._prove is None or monotonic() - self._probed < PROBE_S:
+                return
+            try:
+                self._proved = await asyncio.to_thread(self._prove, self._proved)
+                self._unproved = ""
+            except NoContinuation as error:
+                self._unproved = str(error)
+                log.error("the upstream failed the probe: %s", error)
+            except ForewordError as error:
+                raise UpstreamError(503, "probe_failed", str(error)) from error
+            finally:
+                self._probed = monotonic()
 
     async def metrics(self, request: Request, record: Record) -> Reply:
         """For Prometheus."""

@@ -16,7 +16,7 @@ from typing import Any
 from foreword.core.errors import ConfigError
 from foreword.defences.guard import Guard
 from foreword.gateway.answers import settle_chat
-from foreword.gateway.requests import RENDERING, BadRequest, guard_chat
+from foreword.gateway.requests import BadRequest, check_rendering, guard_chat
 from foreword.gateway.streams import Opening
 from foreword.models import dialects
 
@@ -166,7 +166,9 @@ def _guard_in_place(data: Data, guard: Guard, way: dialects.Dialect) -> None:
 
 def _refuse(data: Data, extra: Data) -> None:
     """Whatever would let a client past the guard."""
-    for field in (*RENDERING, *REWRITING):
+    for body in (data, extra):
+        check_rendering(body)
+    for field in REWRITING:
         if data.get(field) is not None or extra.get(field) is not None:
             raise BadRequest(f"{field!r} is not allowed: replies here are begun by a guard")
     if "messages" in extra:

@@ -14,8 +14,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,16 @@ from pydantic import TypeAdapter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from foreword.core.errors import ForewordError, ModelError
+from foreword.core.errors import ForewordError
 from foreword.defences.guard import Guard
-from foreword.gateway.app import SUFFIX, Gateway
+from foreword.gateway.app import Gateway
 from foreword.gateway.asgi import Receive, Scope, Send
 from foreword.gateway.audit import Audit, set_up_logs
-from foreword.gateway.costs import token_costs
-from foreword.gateway.faces import CHAT, Face, rendered
 from foreword.gateway.policy import Policy, PolicyFile
-from foreword.gateway.rendered import render
+from foreword.gateway.proof import SUFFIX, Proved, chat, examine, measure, prove
 from foreword.gateway.settings import Settings
 from foreword.gateway.traces import from_environment
 from foreword.gateway.upstream import Upstream
-from foreword.models.dialects import Dialect
-from foreword.models.probe import Continuation, probe, probe_rendered, probe_responses
-from foreword.models.server import Server
-from foreword.models.templates import Template
 
 DRAIN_S = 30  # for requests under way when the gateway is told to stop
 START_S = 30  # for a worker to say that it is alive; many at once start slowly
@@ -52,15 +45,6 @@ _TOO_LARGE = (
 )
 
 log = logging.getLogger("foreword.gateway")
-
-
-@dataclass(frozen=True)
-class Proved:
-    """What was measured of the upstream at start."""
-
-    chat: Continuation
-    responses: Continuation | None = None
-    costs: Mapping[str, int] = field(default_factory=dict)  # tokens by guard
 
 
 _PROVED: TypeAdapter[Proved] = TypeAdapter(Proved)
@@ -145,64 +129,6 @@ def _file(settings: Settings) -> PolicyFile:
     return PolicyFile(settings.guards or Path())
 
 
-def examine(settings: Settings, found: Policy) -> Proved:
-    """What the live probe says of the upstream, as far as a policy needs it.
-
-    Raises:
-        NoContinuation: the upstream does not continue.
-        ModelError: the upstream cannot be asked.
-    """
-    if not found.continues:
-        return Proved(SUFFIX)
-    way = prove(settings)
-    return Proved(way, prove_responses(settings, way.dialect), measure(settings, found.guards, way))
-
-
-def prove(settings: Settings) -> Continuation:
-    """What the live probe says of chats.
-
-    Raises:
-        NoContinuation: the upstream does not continue.
-        ModelError: the upstream cannot be asked.
-    """
-    # Nobody is asked yet.
-    template = None if settings.render is None else Template.load(settings.render)
-    with _server(settings) as server:
-        if template is None:
-            return probe(server, settings.dialect)
-        return probe_rendered(server, lambda body: render(body, template))
-
-
-def prove_responses(settings: Settings, way: Dialect) -> Continuation | None:
-    """The same of the upstream's /responses; None, and a line in the log, if it is not for us."""
-    if settings.render is not None:
-        return None
-    try:
-        with _server(settings) as server:
-            return probe_responses(server, way)
-    except ModelError as error:
-        log.warning("/v1/responses is not served: %s", error)
-        return None
-
-
-def measure(settings: Settings, guards: Sequence[Guard], way: Continuation) -> dict[str, int]:
-    """Tokens of each guard by its hash8, without those that cannot be known."""
-    try:
-        with _server(settings) as server:
-            return token_costs(server, guards, _chat(settings), way)
-    except ModelError as error:
-        log.warning("tokens of guards are not counted: %s", error)
-        return {}
-
-
-def _server(settings: Settings) -> Server:
-    return Server(settings.upstream, settings.model, _key(settings))
-
-
-def _chat(settings: Settings) -> Face:
-    return CHAT if settings.render is None else rendered(Template.load(settings.render))
-
-
 def build(settings: Settings, proved: Proved) -> Gateway:
     """The application of one worker, from what was measured.
 
@@ -210,19 +136,16 @@ def build(settings: Settings, proved: Proved) -> Gateway:
         UsageError: a file or an address cannot be used.
     """
     return Gateway(
-        Upstream(settings.upstream, _key(settings), settings.silence),
+        Upstream(settings.upstream, settings.secret, settings.silence),
         policy(settings) if settings.guard else _file(settings),
-        proved.chat,
+        proved,
         show_prefix=settings.show_prefix,
         max_body=settings.max_body,
         audit=Audit(settings.audit, prompts=settings.log_prompts),
-        prove=lambda: prove(settings),
-        traces=from_environment(),
-        responses=proved.responses,
-        prove_responses=lambda way: prove_responses(settings, way),
-        chat=_chat(settings),
-        costs=proved.costs,
+        prove=lambda before: prove(settings, before),
         measure=lambda guards, way: measure(settings, guards, way),
+        traces=from_environment(),
+        chat=chat(settings),
     )
 
 
@@ -247,8 +170,11 @@ def worker() -> Gateway:
     settings = Settings(**handed["settings"])
     set_up_logs(settings.log_level, settings.log_format)
     try:
+        # What the parent measured is of its start; the policy may have become another.
+        if proved.chat == SUFFIX:
+            proved = examine(settings, policy(settings))
         gateway = build(settings, proved)
-    except ForewordError as error:  # the parent tries again until the file is mended
+    except ForewordError as error:  # the parent tries again until it is mended
         log.error("a worker cannot start: %s", error)
         raise SystemExit(1) from error
     _freeze()
@@ -257,7 +183,7 @@ def worker() -> Gateway:
 
 def _handed(settings: Settings, proved: Proved) -> str:
     said = settings.model_dump(mode="json", exclude_none=True)
-    said["upstream_key"] = _key(settings)
+    said["upstream_key"] = settings.secret
     return json.dumps({"settings": said, "proved": _PROVED.dump_python(proved, mode="json")})
 
 
@@ -273,10 +199,6 @@ def _config(app: Gateway | str | Callable[..., Any], **more: Any) -> uvicorn.Con
         timeout_worker_healthcheck=START_S,
         **more,
     )
-
-
-def _key(settings: Settings) -> str | None:
-    return settings.upstream_key.get_secret_value() if settings.upstream_key else None
 
 
 def _freeze() -> None:

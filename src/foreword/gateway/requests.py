@@ -21,11 +21,13 @@ import orjson
 from foreword.core.errors import UsageError
 from foreword.defences.guard import Guard
 from foreword.models.chat import control_token
-from foreword.models.dialects import Body, Dialect
+from foreword.models.dialects import MESSAGE_FIELDS, REQUEST_FIELDS, Body, Dialect
 
 MAX_BODY = 8 * 2**20  # bytes
-# With these a client renders the prompt by itself, so that the prefix need not be in it.
-RENDERING = ("chat_template", "prompt_embeds")
+# With these a client renders the prompt by itself or cuts it, so that the prefix need not be in it.
+RENDERING = ("chat_template", "prompt_embeds", "truncate_prompt_tokens")
+# Variables of a chat template that come from the request itself; servers let these have the say.
+_TEMPLATES = {"messages", "conversation", "tokenize", *RENDERING, *REQUEST_FIELDS}
 
 
 class BadRequest(UsageError):
@@ -52,10 +54,22 @@ def read(raw: bytes) -> Body:
         raise BadRequest(f"the body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
+    check_rendering(body)
+    return body
+
+
+def check_rendering(body: Body) -> None:
+    """Whether the server alone renders the prompt.
+
+    Raises:
+        BadRequest: the client would; the message names the field.
+    """
     for field in RENDERING:
         if body.get(field) is not None:
             raise BadRequest(f"{field!r} is not allowed: replies here are begun by a guard")
-    return body
+    variables = body.get("chat_template_kwargs")
+    if isinstance(variables, dict) and (taken := _TEMPLATES & variables.keys()):
+        raise BadRequest(f"{min(taken)!r} is not allowed in 'chat_template_kwargs'")
 
 
 def guard_chat(body: Body, guard: Guard, way: Dialect) -> Asked:
@@ -65,13 +79,14 @@ def guard_chat(body: Body, guard: Guard, way: Dialect) -> Asked:
         BadRequest: the messages are malformed, or a prefill forges a turn.
     """
     messages = _messages(body)
-    if guard.placement == "suffix":
-        return Asked({**body, "messages": with_suffix(messages, guard, "text")}, "")
     *earlier, last = messages
-    if last["role"] == "assistant" and not last.get("tool_calls"):
-        begun = guard.begin(prefill([(f"messages[{len(earlier)}]", last.get("content"))]))
-    else:
-        earlier, begun = messages, guard.prefix
+    begins = last["role"] == "assistant" and not last.get("tool_calls")
+    said = prefill([(f"messages[{len(earlier)}]", last.get("content"))]) if begins else ""
+    if guard.placement == "suffix":
+        kept = {key: value for key, value in body.items() if key not in REQUEST_FIELDS}
+        return Asked({**kept, "messages": with_suffix(messages, guard, "text")}, "")
+    begun = guard.begin(said)
+    earlier = earlier if begins else messages
     history = [carried(message, guard) for message in earlier]
     beginning = {"role": "assistant", "content": begun}
     return Asked(way.ask({**body, "messages": [*history, beginning]}), begun)
@@ -87,18 +102,14 @@ def guard_prompt(body: Body, guard: Guard) -> Asked:
         raise BadRequest("this guard needs a user's message; use /v1/chat/completions")
     if body.get("echo"):
         raise BadRequest("'echo' is not allowed: it would show the guard's words as yours")
+    if body.get("suffix"):
+        raise BadRequest("'suffix' is not allowed: its words would come behind the guard's")
     prompt = body.get("prompt")
     prompts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
     if not prompts or not all(isinstance(text, str) for text in prompts):
         raise BadRequest("'prompt' must be a string or a list of strings: token ids have no guard")
-    guarded = [_ended(text, guard.prefix) for text in prompts]
+    guarded = [guard.finish(text) for text in prompts]
     return Asked({**body, "prompt": guarded if prompt is prompts else guarded[0]}, guard.prefix)
-
-
-def _ended(prompt: str, words: str) -> str:
-    if prompt.endswith(words):
-        return prompt
-    return prompt + (" " if prompt and not prompt[-1].isspace() else "") + words
 
 
 def _messages(body: Body) -> list[dict[str, Any]]:
@@ -108,7 +119,10 @@ def _messages(body: Body) -> list[dict[str, Any]]:
     for at, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise BadRequest(f"messages[{at}] must be an object with a role")
-    return messages
+    return [
+        {key: value for key, value in message.items() if key not in MESSAGE_FIELDS}
+        for message in messages
+    ]
 
 
 def prefill(begun: Sequence[tuple[str, Any]]) -> str:

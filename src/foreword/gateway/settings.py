@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_prompts: bool = False  # keep what is asked in audit and log, too
 
+    @property
+    def secret(self) -> str | None:
+        """The upstream's key, no longer hidden."""
+        return self.upstream_key.get_secret_value() if self.upstream_key else None
+
     @model_validator(mode="after")
     def _one(self) -> Settings:
         if (self.guard is None) == (self.guards is None):

@@ -1,7 +1,8 @@
 """What a request asks and what an answer says, as a check reads them, whatever the route.
 
 Text, reasoning and tool calls alike: an agent does harm by what it calls. What is
-not understood is read as it stands, never left out.
+not understood is read as it stands, never left out. Not covered: what a client says in
+the descriptions of its tools and in variables of a chat template.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ def conversation(path: str, body: Body) -> list[dict[str, Any]]:
     Raises:
         BadRequest: there is nothing a check could read.
     """
+    for field in ("documents", "suffix"):
+        if body.get(field):
+            raise BadRequest(f"{field!r} cannot be checked")
     if path == "/v1/chat/completions":
         found = body.get("messages")
     elif path == "/v1/completions":

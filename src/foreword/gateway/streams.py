@@ -2,7 +2,8 @@
 
 Only the beginning of each choice is ever changed: an echo is cut though it come in
 pieces, or the hidden beginning is put before the first piece. From then on bytes
-pass as they are, unparsed; with nothing to change they do so from the start.
+pass as they are, unparsed; with nothing to change they do so from the start. Pieces
+that are no text, such as a list of thoughts, pass as well.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class Opening:
 
 
 class Lines(ABC):
-    """Bytes in any pieces, settled line by line until nothing is left to change."""
+    """Bytes in any pieces, settled line by line until nothing is left to change.
+
+    Only whole lines pass, so that of a stream that breaks off no client reads half an event.
+    """
 
     def __init__(self, *, raw: bool) -> None:
         """`raw`: there is nothing to change; bytes pass as they are."""
@@ -60,24 +64,24 @@ class Lines(ABC):
         Raises:
             UpstreamError: a line grows beyond MAX_LINE.
         """
-        if self._raw:
-            return data
-        *lines, self._line = (self._line + data).split(b"\n")
+        whole, end, self._line = (self._line + data).rpartition(b"\n")
         if len(self._line) > MAX_LINE:
             raise UpstreamError(502, "upstream_broken", "the upstream sends a line without an end")
+        if self._raw or not end:
+            return whole + end
+        lines = whole.split(b"\n")
         out = []
         for at, line in enumerate(lines):
-            out.append(self._settle(line) + b"\n")
+            out.append(self._settle(line))
             if self._raw:
-                rest = b"\n".join([*lines[at + 1 :], self._line])
-                self._line = b""
-                return b"".join(out) + rest
-        return b"".join(out)
+                out += lines[at + 1 :]
+                break
+        return b"\n".join(out) + b"\n"
 
     def end(self) -> bytes:
         """What is left when the upstream has closed."""
         line, self._line = self._line, b""
-        return (self._settle(line) if line else b"") + self._held()
+        return (line if self._raw or not line else self._settle(line)) + self._held()
 
     @abstractmethod
     def _settle(self, line: bytes) -> bytes:
@@ -131,6 +135,8 @@ class Stream(Lines):
         if opening.done or not isinstance(home, dict):
             return
         piece = home.get(key)
+        if isinstance(piece, list):
+            return
         words = opening.take(piece if isinstance(piece, str) else "")
         if choice.get("finish_reason") and not opening.done:
             words += opening.release()

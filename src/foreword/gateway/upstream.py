@@ -18,7 +18,7 @@ from pydantic import AfterValidator, SecretStr
 
 from foreword.core.errors import ConfigError, UsageError
 from foreword.gateway.connection import Answer, Connection, Stale, UpstreamError
-from foreword.models.server import checked_key
+from foreword.models.server import DENIED, checked_key
 
 CONNECT_S = 5.0
 
@@ -91,9 +91,13 @@ class Upstream:
         """
         request = self._request(method, path, headers, body)
         try:
-            return await self._ask(await self._connection(), request)
+            answer = await self._ask(await self._connection(), request)
         except Stale:
-            return await self._ask(await self._connect(), request)
+            answer = await self._ask(await self._connect(), request)
+        if self._key and answer.status in DENIED:  # what it says of our key might repeat it
+            answer.close()
+            raise UpstreamError(502, "upstream_denied", "the upstream does not take our key")
+        return answer
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
         own = {**headers, "authorization": f"Bearer {self._key}"} if self._key else headers

@@ -102,12 +102,15 @@ def probe_responses(server: Server, way: Dialect) -> Continuation | None:
         NoContinuation: it has the route and does not continue there.
         ModelError: the server cannot be asked at all.
     """
-    try:
-        return _try(server, way, _respond)
-    except Rejected as error:
-        if error.status in NO_ROUTE:
-            return None
-        raise
+    return _if_there(server, way, _respond)
+
+
+def probe_text(server: Server, way: Dialect) -> Continuation | None:
+    """The same proof for raw prompts of /completions, which some servers put into a template.
+
+    Arguments, what it returns and raises are those of `probe_responses`.
+    """
+    return _if_there(server, way, _complete)
 
 
 def probe_rendered(server: Server, prompt: Callable[[Body], Body]) -> Continuation:
@@ -155,7 +158,26 @@ def _respond(server: Server, way: Dialect, each: Beginning, stream: bool) -> str
     return server.respond(way.ask(body, "input"), stream=stream)
 
 
+def _complete(server: Server, way: Dialect, each: Beginning, stream: bool) -> str:
+    body = {
+        "model": server.model,
+        "prompt": f"{each.question}\n{each.prefix}",
+        "max_tokens": TOKENS,
+        "temperature": 0,
+    }
+    return server.complete(body, stream=stream)
+
+
 _Ask = Callable[[Server, Dialect, Beginning, bool], str]
+
+
+def _if_there(server: Server, way: Dialect, ask: _Ask) -> Continuation | None:
+    try:
+        return _try(server, way, ask)
+    except Rejected as error:
+        if error.status in NO_ROUTE:
+            return None
+        raise
 
 
 def _try(server: Server, way: Dialect, ask: _Ask = _chat) -> Continuation:

@@ -185,8 +185,8 @@ class Line:
         return ModelError(message)
 
     def _policy(self) -> dict[str, Any]:
-        """Of tenacity."""
-        patience = self._patience
+        """Of tenacity, for one request."""
+        patience, broken = self._patience, 0
 
         def wait(state: RetryCallState) -> float:
             doubled = min(state.attempt_number - 1, 64)  # or a long wait overflows
@@ -194,9 +194,11 @@ class Line:
             return _failure(state).after_s + random.uniform(0, ceiling)
 
         def stop(state: RetryCallState) -> bool:
+            nonlocal broken
             if _failure(state).busy:
                 return state.idle_for + state.upcoming_sleep > patience.total_s
-            return state.attempt_number >= patience.tries
+            broken += 1
+            return broken >= patience.tries
 
         retry = retry_if_exception_type(Unanswered)
         return {"retry": retry, "wait": wait, "stop": stop, "reraise": True}

@@ -45,7 +45,7 @@ class Manner:
     echo_stream: Callable[[Body], bool] = lambda body: False
     responds: Callable[[Body], bool] | None = None  # when it continues on /responses, if otherwise
     no_responses: int = 0  # the status of an error where it has no such route
-    completes: bool = False  # has /completions, for prompts in ChatML
+    completes: bool | None = True  # on /completions, in ChatML or raw; None: no such route
 
 
 def _flags(body: Body) -> bool:
@@ -83,7 +83,7 @@ MANNERS: Mapping[str, Manner] = MappingProxyType(
         "vllm": Manner(_flags, _both, _asked, _asked, _in_progress),
         "sglang": Manner(_flags, responds=lambda body: False),
         "llamacpp": Manner(lambda body: True, _llamacpp_refuses, lambda body: True, _asked),
-        "ollama": Manner(lambda body: True),
+        "ollama": Manner(lambda body: True, completes=False),
         "lmstudio": Manner(
             lambda body: True, echo=lambda body: True, echo_stream=lambda body: True
         ),
@@ -91,12 +91,13 @@ MANNERS: Mapping[str, Manner] = MappingProxyType(
         "mistral": Manner(
             _marked, echo=lambda body: True, echo_stream=lambda body: True, no_responses=404
         ),
-        "openai": Manner(lambda body: False),
-        "transformers": Manner(lambda body: False, no_responses=404, completes=True),
+        "openai": Manner(lambda body: False, completes=None),
+        "transformers": Manner(lambda body: False, no_responses=404),
         "anthropic": Manner(
             lambda body: False,
             lambda body: "This model does not support assistant message prefill.",
             no_responses=404,
+            completes=None,
         ),
     }
 )
@@ -148,10 +149,11 @@ class FakeServer:
     def complete(self, body: Body) -> tuple[int, Any]:
         """The same for /completions, of a model that goes on after its turn unless stopped."""
         self.asked.append(body)
-        if not self.manner.completes:
+        if self.manner.completes is None:
             return 404, {"error": {"message": "not here"}}
-        begun = body["prompt"].rpartition("<|im_start|>assistant\n")[2]
-        text = talk([], begun) + "<|im_end|>\n<|im_start|>user\nMore.<|im_end|>"
+        begun = body["prompt"].rpartition("\n")[2]
+        said = talk([], begun if self.manner.completes else None)
+        text = f"{said}<|im_end|>\n<|im_start|>user\nMore.<|im_end|>"
         for stop in body.get("stop") or ():
             text = text.partition(stop)[0]
         return 200, _TOKEN.findall(text)[: body.get("max_tokens")]
