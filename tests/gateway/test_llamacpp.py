@@ -20,7 +20,7 @@ from foreword.gateway.requests import guard_chat
 from foreword.gateway.upstream import Upstream
 from foreword.judges.lexicon import LexiconJudge
 from foreword.models.dialects import dialect
-from foreword.models.probe import probe, probe_rendered
+from foreword.models.probe import probe, probe_rendered, probe_text
 from foreword.models.server import Server
 from foreword.models.templates import Template
 from foreword.suites import get
@@ -39,10 +39,16 @@ def way(upstream):
 
 
 @pytest.fixture(scope="module")
-def serve(upstream, guard, way):
+def text(upstream, way):
+    with Server(upstream) as server:
+        return probe_text(server, way.dialect)
+
+
+@pytest.fixture(scope="module")
+def serve(upstream, guard, way, text):
     """A function that gives a context manager: a gateway's address."""
     return lambda **options: running(
-        Gateway(Upstream(upstream), Policy.of(guard), Proved(way, way), **options)
+        Gateway(Upstream(upstream), Policy.of(guard), Proved(way, text), **options)
     )
 
 
@@ -68,8 +74,9 @@ def harmful():
     return [suite.chat(task) for task in suite.select("harmful", "validation", ITEMS)]
 
 
-def test_it_echoes_in_answers_and_not_in_streams(way):
+def test_it_echoes_in_answers_and_not_in_streams_and_raw_prompts_nowhere(way, text):
     assert (way.echo, way.echo_stream) == (True, False)
+    assert (text.echo, text.echo_stream) == (False, False)
 
 
 def test_the_official_client_reads_the_local_engines_words_whole_and_in_a_stream(
