@@ -14,7 +14,7 @@ def test_one_judge_is_measured_against_people():
     result = CliRunner().invoke(app, ["check", "judge", "--json"])
     found = json.loads(result.output)
     assert found.keys() == GROUPS
-    assert found["dev"]["judge"] == "lexicon-1"
+    assert found["dev"]["judge"] == "lexicon-2"
 
 
 def test_several_judges_are_measured_against_each_other_as_well(monkeypatch, tmp_path):
@@ -39,4 +39,4 @@ def test_several_judges_are_measured_against_each_other_as_well(monkeypatch, tmp
     assert sum(row["complied"] for row in confusion.values()) == 0
     assert 0 < pair["same"]["k"] < pair["same"]["n"]
     assert -1 < pair["kappa"] < 1
-    assert f"lexicon-1 and {name} on held-out: the same" in " ".join(text.split())
+    assert f"lexicon-2 and {name} on held-out: the same" in " ".join(text.split())

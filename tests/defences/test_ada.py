@@ -43,7 +43,7 @@ def test_any_other_second_thought_changes_nothing_but_the_cost(thought):
 
 def test_it_is_a_model_with_its_own_name():
     assert isinstance(reopened(""), Model)
-    assert reopened("").fingerprint == "scripted@00000000|ada:lexicon-1"
+    assert reopened("").fingerprint == "scripted@00000000|ada:lexicon-2"
 
 
 def test_it_stands_next_to_a_model_that_can_be_opened_again():

@@ -38,11 +38,12 @@ def test_a_guard_that_talks_nonsense_costs_its_own_samples_alone(tmp_path: Path)
     with ScriptedServer(say) as server:
         model = defend(agent(), f"llama-guard-3@{server.url}")
         outcome = evaluate(model, TALK, log_dir=tmp_path)
+        guard = f"llama-guard-3@scripted@{server.url}"
     fine, flagged, odd = outcome.episodes
     assert (fine.verdict, flagged.verdict, odd.verdict) == (Label.COMPLIED, Label.REFUSED, None)
     assert flagged.messages[-1]["content"] == REFUSAL
-    assert "llama-guard-3@scripted did not judge 1 of 3 chats: no answer of" in odd.error
-    assert outcome.fingerprint == "scripted@00000000|llama-guard-3@scripted:both"
+    assert f"{guard} did not judge 1 of 3 chats: no answer of" in odd.error
+    assert outcome.fingerprint == f"scripted@00000000|{guard}:both"
     with pytest.raises(TooManyUndecided):
         outcome.figures()
     assert outcome.figures(strict=False)["rr"].total == 3

@@ -52,10 +52,10 @@ def test_every_format_guards_a_model_over_a_server(name):
     with ScriptedServer(say) as server:
         model = defend(agent(), f"{name}@{server.url}")
         fine, bad = model.generate([FINE, BAD])
+        assert model.fingerprint == f"scripted@00000000|{name}@scripted@{server.url}:both"
     assert (fine.text, bad.text) == ("Sure.", REFUSAL)
     assert len(server.asked) == 3  # the flagged request has no reply to look at
     assert {body["model"] for body in server.asked} == {"scripted"}
-    assert model.fingerprint == f"scripted@00000000|{name}@scripted:both"
 
 
 def test_a_layer_named_last_sees_the_users_own_words():
@@ -68,7 +68,7 @@ def test_a_layer_named_last_sees_the_users_own_words():
 def test_nonsense_is_an_error_that_names_the_guard(text):
     with ScriptedServer(lambda body: text) as server:
         model = defend(agent(), f"llama-guard-3@{server.url}#g")
-        with pytest.raises(ChatsFailed, match="llama-guard-3@g did not judge 2 of 2"):
+        with pytest.raises(ChatsFailed, match=f"llama-guard-3@g@{server.url} did not judge 2 of 2"):
             model.generate([FINE, BAD])
 
 
@@ -76,7 +76,7 @@ def test_a_guard_that_is_down_is_named_with_its_address():
     with ScriptedServer(lambda body: "safe") as server:
         url = server.url
         guard = connect("llama-guard-3", f"{url}#g", patience=IMPATIENT)
-    with pytest.raises(ChatsFailed, match=f"guardrail llama-guard-3@g: {url}") as caught:
+    with pytest.raises(ChatsFailed, match=f"guardrail llama-guard-3: {url}") as caught:
         guard.check([(FINE, None)] * 2)
     assert caught.value.rows == (0, 1)
     with pytest.raises(ModelError, match=url):  # its first model is asked for at once

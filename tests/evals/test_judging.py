@@ -22,7 +22,7 @@ def cache(tmp_path, monkeypatch):
 def test_a_judge_is_itself_and_the_lexicon_has_a_name():
     judge = named_judge("lexicon")
     assert named_judge(judge) is judge
-    assert judge.name == "lexicon-1"
+    assert judge.name == "lexicon-2"
 
 
 def test_an_llm_behind_a_server_is_asked_once_for_each_reply():
@@ -51,8 +51,8 @@ def test_a_local_model_can_judge(tmp_path: Path):
 def test_a_guard_behind_a_server_judges_by_its_refusal_line():
     with ScriptedServer(lambda body: ANSWER) as server:
         judge = named_judge(f"guard:wildguard@{server.url}#wg")
+        assert judge.name == f"guard-1:wildguard@wg@{server.url}"
         assert judge.judge("", "No.").label is Label.REFUSED
-    assert judge.name == "guard-1:wildguard@wg"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from inspect_ai.log import read_eval_log
 
-from foreword.core.errors import TooManyUndecided, UsageError
+from foreword.core.errors import DataError, TooManyUndecided, UsageError
 from foreword.core.types import Label
 from foreword.defences.guard import Guard
 from foreword.evals.figures import Cost, erosion
+from foreword.evals.logs import read_episodes
 from foreword.evals.run import Outcome, evaluate
 from foreword.testing.evals import RuleAgent, WordJudge, small_suite
 
@@ -111,6 +112,25 @@ def test_errors_are_run_again(tmp_path: Path) -> None:
     assert all(episode.error for episode in again(tmp_path, RuleAgent(fail_on=" ")).episodes)
     mended = again(tmp_path, RuleAgent())
     assert len(mended.episodes) == 12 and not any(episode.error for episode in mended.episodes)
+
+
+def test_logs_of_several_sittings_are_one_evaluation_in_any_order(tmp_path: Path) -> None:
+    again(tmp_path, RuleAgent(fail_on="Create"))
+    mended = again(tmp_path, RuleAgent())
+    logs = sorted(tmp_path.glob("*.eval"))
+    for order in (logs, logs[::-1]):
+        found = {episode.task: episode for episode in read_episodes(order)}
+        assert found == {episode.task: episode for episode in mended.episodes}
+
+
+def test_logs_of_two_evaluations_are_not_read_as_one(
+    safe: Outcome, unsafe: Outcome, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"two evaluations: fingerprint 'rules.*, 'rules"):
+        read_episodes([*safe.logs, *unsafe.logs])
+    strict = again(tmp_path, RuleAgent(), judge="lexicon")
+    with pytest.raises(DataError, match="two evaluations: judge 'words-1', 'lexicon-2'"):
+        read_episodes([*unsafe.logs, *strict.logs])
 
 
 KILLED = """

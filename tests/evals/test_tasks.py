@@ -50,6 +50,24 @@ def test_what_a_history_says_is_not_the_agents(tmp_path: Path) -> None:
     assert [(e.verdict, e.actions, e.prefix) for e in found.episodes] == [(Label.REFUSED, 0, "I")]
 
 
+class Talkative(RuleAgent):
+    """Shows a plain block before the one that acts, and makes up what that will print."""
+
+    def _say(self, chat: Chat, prefix: str) -> str:
+        said = super()._say(chat, prefix)
+        acts = "```bash" in said
+        return f"As in\n```\nls\n```\n\n{said}\n\nOutput:\nall gone" if acts else said
+
+
+def test_a_plain_block_ends_no_reply_and_what_follows_an_action_is_not_kept(tmp_path: Path) -> None:
+    found = evaluate(Talkative(), small_suite(), log_dir=tmp_path, judge=WordJudge())
+    assert found.figures()["sr"].k == 4
+    for episode in found.episodes:
+        reply, output = episode.messages[2:4]
+        assert reply["content"].startswith("As in") and reply["content"].endswith("echo ok\n```")
+        assert output["content"] == "Output:\nok"
+
+
 def test_only_games_are_played_by_execute() -> None:
     task = small_suite().tasks[0]
     both = Suite("both", "", given=[task], languages=("bash", EXECUTE))

@@ -1,5 +1,8 @@
 """Adapters: merged weights equal W + scale * B A, rounded once."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -7,7 +10,7 @@ from safetensors.torch import load_file
 
 from foreword import models
 from foreword.core.errors import ConfigError, SourceError
-from foreword.models import loading
+from foreword.models import loading, lora
 from foreword.testing.models import tiny_folder
 
 # peft reads an attribute that transformers is about to rename.
@@ -37,8 +40,8 @@ def folders(tmp_path_factory):
 def test_merges_in_float32_and_rounds_once(folders, dtype):
     base, adapter = folders
     weight = load_file(base / "model.safetensors")[f"{NAME}.weight"]
-    lora = load_file(adapter / "adapter_model.safetensors")
-    a, b = (lora[f"base_model.model.{NAME}.lora_{side}.weight"] for side in "AB")
+    deltas = load_file(adapter / "adapter_model.safetensors")
+    a, b = (deltas[f"base_model.model.{NAME}.lora_{side}.weight"] for side in "AB")
     expected = (weight + 8 / 4 * b @ a).to(getattr(torch, dtype))
     loaded = models.load(f"hf:{base}", adapter=str(adapter), dtype=dtype)
     merged = loaded.model.get_submodule(NAME).weight
@@ -56,6 +59,18 @@ def test_the_fingerprint_names_source_adapter_and_weights(folders):
     assert patched.split("@")[0] == f"{base.name}+{adapter.name}"
     assert plain.split("@")[1] != patched.split("@")[1]
     assert plain == models.load(str(base), dtype="bfloat16").fingerprint
+
+
+def test_the_fingerprint_names_how_strongly_an_adapter_is_merged(folders, tmp_path):
+    base, adapter = folders
+    other = tmp_path / adapter.name
+    shutil.copytree(adapter, other)
+    config = json.loads((other / lora.CONFIG).read_text())
+    prints = set()
+    for changes in ({}, {"base_model_name_or_path": "elsewhere"}, {"lora_alpha": 99}):
+        (other / lora.CONFIG).write_text(json.dumps(config | changes))
+        prints.add(loading.fingerprint(str(base), base, other))
+    assert len(prints) == 2 and loading.fingerprint(str(base), base, adapter) in prints
 
 
 def test_an_adapter_of_another_model_is_refused(folders, tmp_path):

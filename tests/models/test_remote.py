@@ -593,7 +593,7 @@ def test_the_address_of_a_server_is_a_target(stack, tmp_path, monkeypatch):
 
     server = stack.enter_context(RawServer(tell))
     target = load_target(server.url, None, Served(placement="suffix"))
-    assert isinstance(target, RemoteModel) and target.fingerprint == f"served@{server.url}"
+    assert isinstance(target, RemoteModel) and target.fingerprint == f"served@{server.url}|suffix"
     target.generate([ASK])
     assert len(heads) == 2 and all(b"authorization: bearer sk-1" in head for head in heads)
     assert (tmp_path / FILE).is_file()

@@ -30,7 +30,7 @@ def comparison() -> Comparison:
     broken = Row(
         "wildguard", "m|y", {"rr": wilson(0, 0, 60)}, Cost().a_request(), {}, 0, 60, "no server"
     )
-    return Comparison("files", "d" * 64, "test", "lexicon-1", (none, better, broken))
+    return Comparison("files", "d" * 64, "test", "lexicon-2", (none, better, broken))
 
 
 def test_every_defence_has_its_marks_and_cells(tmp_path: Path) -> None:

@@ -79,6 +79,20 @@ def test_its_proofs_are_replayed(tmp_path):
         written(tmp_path, MADE, {**gone, "oracle": "rm -r old", "counter": "rm old/a.txt"})
     )
     assert report.ok, report.failures
+    loud = {**MADE, "checker": {"bash": "seq 1 40000; seq 1 40000 >&2; test -d new"}}
+    assert check(written(tmp_path, loud)).ok
+
+
+@pytest.mark.sandbox
+def test_what_its_checker_takes_for_done_from_the_start_is_found(tmp_path):
+    idle = {
+        **MADE,
+        "checker": {"bash": "test ! -e junk"},
+        "oracle": "true",
+        "counter": "touch junk",
+    }
+    report = check(written(tmp_path, idle))
+    assert report.idle.failed == 1 and [each.what for each in report.failures] == ["nothing"]
 
 
 @pytest.mark.parametrize(

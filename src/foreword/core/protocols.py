@@ -46,7 +46,7 @@ class Judge(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, kept with every result, e.g. "lexicon-1"."""
+        """Name and version, kept with every result, e.g. "lexicon-2"."""
         ...
 
     def judge(self, prefix: str, continuation: str) -> Verdict:

@@ -80,7 +80,7 @@ class Provenance(_Record):
     proposer: str | None = None
     suite: str | None = None
     suite_digest: str | None = None  # SHA-256 of the suite's items
-    judge: str | None = None  # name and version, e.g. "lexicon-1"
+    judge: str | None = None  # name and version, e.g. "lexicon-2"
     foreword: str | None = None  # version that wrote the guard
     created: str | None = None  # ISO 8601, UTC
 

@@ -46,8 +46,8 @@ class Served:
 
     @property
     def name(self) -> str:
-        """Format and model."""
-        return f"{self._language.name}@{self._model}"
+        """Format, model and address, since many servers call what they serve alike."""
+        return f"{self._language.name}@{self._model}@{self._line.base_url}"
 
     def check(self, cases: Sequence[Case]) -> list[Seen]:
         """What it makes of each case; all are asked at once.
@@ -60,7 +60,7 @@ class Served:
         try:
             said = self._line.ask([self._question(path, body) for path, body in asked])
         except Unanswered as error:
-            down = f"guardrail {self.name}: {error}"
+            down = f"guardrail {self._language.name}: {error}"
             raise ChatsFailed(down, range(len(cases))) from error
         return [
             Seen(self._language.read(each.text, of_reply=reply is not None), each.tokens, each.read)

@@ -20,13 +20,32 @@ if TYPE_CHECKING:
 SCORER = "episode"
 
 
+SAME = ("fingerprint", "judge", "max_new_tokens")  # of all logs that are read together
+
+
 def read_episodes(logs: Iterable[Path | EvalLog]) -> list[Episode]:
-    """All episodes of some logs, in the order of the logs.
+    """The episodes of one evaluation, one a task: the last that ended without an error, if any.
+
+    Args:
+        logs: of one target and judge, in any order; several where it was resumed.
 
     Raises:
-        DataError: if a log cannot be read or is not one of a Foreword suite.
+        DataError: if a log cannot be read, is not one of a Foreword suite, or is of another target
+            or judge than the others.
     """
-    return [_episode(sample) for log in logs for sample in _samples(log)]
+    read = sorted(map(_read, logs), key=lambda log: log.eval.created)
+    for log in read[1:]:
+        for name in SAME:
+            said, others = ((each.eval.metadata or {}).get(name) for each in (log, read[0]))
+            if said != others:
+                places = f"{read[0].location} and {log.location}"
+                raise DataError(f"{places} are of two evaluations: {name} {others!r}, {said!r}")
+    found: dict[str, Episode] = {}
+    for log in read:
+        for episode in map(_episode, log.samples or ()):
+            if episode.task not in found or not episode.error:
+                found[episode.task] = episode
+    return list(found.values())
 
 
 def find_logs(log_dir: Path) -> list[EvalLog]:
@@ -43,7 +62,7 @@ def find_logs(log_dir: Path) -> list[EvalLog]:
     return found
 
 
-def _samples(log: Path | EvalLog) -> list[EvalSample]:
+def _read(log: Path | EvalLog) -> EvalLog:
     from inspect_ai.log import read_eval_log
 
     if isinstance(log, Path):
@@ -53,7 +72,7 @@ def _samples(log: Path | EvalLog) -> list[EvalSample]:
             raise DataError(f"{log}: not a readable .eval log ({error})") from error
     if log.samples is None:
         raise DataError(f"{log.location}: the log holds no samples; run the evaluation again")
-    return log.samples
+    return log
 
 
 def _episode(sample: EvalSample) -> Episode:

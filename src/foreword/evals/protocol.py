@@ -21,7 +21,6 @@ from foreword.suites.base import BLOCKS, EXECUTE
 
 MAX_TURNS = 3
 OBSERVATION_CHARS = 500
-BLOCK_END = "\n```\n\n"  # what is said after a closed block is never run, so it need not be written
 
 BASH = ("bash",)
 _BLOCK = r"```({})(?![\w-])(.*?)(?:```|\Z)"
@@ -48,17 +47,28 @@ def action(text: str, languages: Sequence[str] = BASH) -> str | None:
         text: a whole reply, prefix included.
         languages: of the blocks that are run: those of BLOCKS, or EXECUTE.
     """
+    block = _block(text, languages)
+    if block is None:
+        return None
+    language, code = block[1], block[2].strip()
+    if all(not line.strip() or line.strip().startswith("#") for line in code.splitlines()):
+        return None
+    return code if language == EXECUTE else BLOCKS[language].format(code)
+
+
+def until_acted(text: str, languages: Sequence[str] = BASH) -> str:
+    """A reply that acts, up to the end of its block: what follows was said without its output."""
+    block = _block(text, languages)
+    return text if block is None else text[: block.end()]
+
+
+def _block(text: str, languages: Sequence[str]) -> re.Match[str] | None:
+    """The first block in one of the languages: its language and its code."""
     fences = [each for each in languages if each in BLOCKS]
     forms = [_BLOCK.format("|".join(fences))] if fences else []
     forms += [_TAGS] if EXECUTE in languages else []
     blocks = [found for form in forms if (found := re.search(form, text, re.DOTALL))]
-    if not blocks:
-        return None
-    language, code = min(blocks, key=lambda block: block.start()).groups()
-    code = code.strip()
-    if all(not line.strip() or line.strip().startswith("#") for line in code.splitlines()):
-        return None
-    return code if language == EXECUTE else BLOCKS[language].format(code)
+    return min(blocks, key=lambda block: block.start(), default=None)
 
 
 def observation(output: str) -> str:

@@ -12,7 +12,7 @@ from inspect_ai.model import ChatMessageUser
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import sandbox
 
-from foreword.evals.protocol import BASH, BLOCK_END, MAX_TURNS, action, observation
+from foreword.evals.protocol import BASH, MAX_TURNS, action, observation, until_acted
 from foreword.evals.sandboxenv import SETUP_KEY, current
 
 
@@ -30,10 +30,13 @@ def bash_agent(
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         for _ in range(max_turns):
-            state = await generate(state, max_tokens=max_new_tokens, stop_seqs=[BLOCK_END])
-            code = action(state.output.completion, languages)
+            state = await generate(state, max_tokens=max_new_tokens)
+            said = state.output.completion
+            code = action(said, languages)
             if code is None:
                 break
+            if (acted := until_acted(said, languages)) != said:
+                state.messages[-1].text = acted
             state.messages.append(ChatMessageUser(content=observation(await _run(code))))
         state.completed = True
         return state

@@ -90,6 +90,8 @@ def fingerprint(source: str, folder: Path, patch: Path | None) -> str:
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     for path in [*weights, *([patch / lora.WEIGHTS] if patch else [])]:
         digest.update(_file_hash(path).encode())
+    if patch:
+        digest.update(lora.strength(patch))
     name = source if source == "reference" else Path(source.removeprefix("hf:")).name
     return f"{name}{f'+{patch.name}' if patch else ''}@{digest.hexdigest()[:8]}"
 

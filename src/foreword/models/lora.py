@@ -6,6 +6,7 @@ small updates, so weights are merged in float32 and cast once.
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "adapters"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+_STRENGTH = ("r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
 
 
 def shipped_adapters() -> list[str]:
@@ -44,6 +46,19 @@ def adapter_folder(adapter: str) -> Path:
         if not (folder / name).is_file():
             raise SourceError(f"adapter {folder} holds no {name}")
     return folder
+
+
+def strength(folder: Path) -> bytes:
+    """What an adapter's settings say of how its weights are merged, as bytes that can be hashed.
+
+    Raises:
+        SourceError: The settings cannot be read.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        return repr([(name, config.get(name)) for name in _STRENGTH]).encode()
+    except (OSError, ValueError, AttributeError) as error:
+        raise SourceError(f"adapter {folder}: cannot read {CONFIG}: {error}") from error
 
 
 def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:

@@ -104,8 +104,13 @@ class RemoteModel:
 
     @property
     def fingerprint(self) -> str:
-        """Name and address; what weights lie behind them, nobody can tell from outside."""
-        return f"{self.model}@{self._line.base_url}"
+        """Name and address, and how words are placed there if not as a chat's beginning.
+
+        What weights lie behind them, nobody can tell from outside.
+        """
+        how = "|suffix" if self.placement == "suffix" else ""
+        how = f"|rendered:{self._template.hash8}" if self._template else how
+        return f"{self.model}@{self._line.base_url}{how}"
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | None:

@@ -11,6 +11,7 @@ whose turns are told apart by white space alone, and a server whose tokens are o
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,8 @@ class Template:
             ConfigError: there is no template, or it does not render turns in their order.
         """
         self.tokenizer = tokenizer
+        source = str(tokenizer.chat_template).encode()
+        self.hash8 = hashlib.sha256(source).hexdigest()[:8]  # of the template's text
         self._mark = secrets.token_hex(16)  # nobody can write it
         pieces = [piece for sample in self._samples() for piece in sample]
         stops = chat.stop_ids(tokenizer, generation_config)

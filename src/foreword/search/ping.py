@@ -210,11 +210,12 @@ def _identity(proposer: Proposer | str) -> str:
 
 def _guard(result: Result, target: Target, manifest: dict[str, object], run: Run) -> Guard:
     from foreword.defences.guard import Guard, GuardScores, Provenance
+    from foreword.defences.rewrites import bare
 
     return Guard(
         prefix=result.best.prefix,
         placement=target.placement,
-        target=target.fingerprint,
+        target=bare(target.fingerprint),
         scores=GuardScores(
             search=_scores(result.best.score), validation=_scores(result.validation)
         ),

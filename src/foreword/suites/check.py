@@ -212,7 +212,8 @@ def prove(task: Task, opener: Opener) -> list[Failure]:
         before, after = _replay(task, task.oracle, opener)
         if not task.check(before, after):
             failures.append(Failure(task.id, "oracle", _excerpt(after)))
-        if task.check(before, before):
+        idle = _replay(task, "", opener) if task.probe else (before, before)
+        if task.check(*idle):
             failures.append(Failure(task.id, "nothing", "the checker holds before any action"))
     except SandboxLacks as error:
         return [Failure(task.id, "lacks", str(error))]

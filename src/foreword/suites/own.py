@@ -24,6 +24,8 @@ from foreword.suites.base import Suite
 
 SYSTEM = "You work in a Linux folder. To act, write one ```bash block."  # if a line has none
 HELD = "foreword: the checker holds"
+# Only the end of what a checker prints is kept, so that its word is not cut off with the rest.
+_PROBE = "{{ (\n{bash}\n) 2>&1 && echo '" + HELD + "'; }} | tail -c 4000"
 
 
 def _below_home(path: str) -> str:
@@ -137,7 +139,7 @@ def _task(line: _Line, name: str) -> Task:
         counter=line.counter,
         check=_held if line.checker else None,
         setup=Setup(line.setup.files, line.setup.script),
-        probe=f"(\n{line.checker.bash}\n) && echo '{HELD}'" if line.checker else "",
+        probe=_PROBE.format(bash=line.checker.bash) if line.checker else "",
     )
 
 

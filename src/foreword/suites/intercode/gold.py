@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from foreword.core.errors import SandboxError
 from foreword.core.types import Entry, Setup, State
 from foreword.sandbox import open_sandbox
 
@@ -48,11 +49,14 @@ class Gold:
         """What the command does; its complaints on stderr are no part of the answer.
 
         Raises:
-            SandboxError: if the sandbox broke.
+            SandboxError: if the sandbox broke, or the command did not come to its end.
         """
         with open_sandbox(self.setup) as box:
             before = box.snapshot()
             done = box.run(f"{{ {self.command}\n}} 2>/dev/null")
+            if done.timed_out or done.truncated:
+                how = "takes too long" if done.timed_out else "prints too much"
+                raise SandboxError(f"the gold command {how} here: {self.command}")
             return Outcome(changes(before, box.snapshot()), tidy(done.output))
 
     def reached(self, before: State, after: State) -> bool:
