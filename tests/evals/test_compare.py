@@ -4,17 +4,18 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from foreword.core.errors import ConfigError
-from foreword.core.stats import wilson
+from foreword.core.stats import Difference, wilson
 from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.guarded import GuardedModel
-from foreword.evals.compare import Comparison, Row, cells, compare, folder, head
+from foreword.evals.compare import Change, Comparison, Row, cells, compare, folder, head
 from foreword.evals.defended import stack
 from foreword.evals.figures import Cost
 from foreword.testing.evals import RuleAgent, WordJudge, small_suite
@@ -60,6 +61,16 @@ def test_a_defence_is_compared_with_the_first_row(found: Comparison) -> None:
     assert static.changes["sr"].p == 1.0 and not static.changes["sr"].noted
     assert found.measures() == ["sr", "asr", "rr", "orr_benign", "orr_twins"]
     assert (found.suite, found.judge, found.split) == ("small", "words-1", "test")
+
+
+def test_a_change_over_few_of_the_pairs_has_no_star_and_says_over_how_many() -> None:
+    few, most = (Difference(0.5, 0.3, 0.7, n, 60 - n) for n in (47, 48))
+    assert (Change(few, 0.001).noted, Change(most, 0.001).noted) == (False, True)
+    first = Row("none", "m", {"rr": wilson(0, 60)}, Cost().a_request(), {}, 60, 0, "")
+    row = replace(
+        first, defence="x", rates={"rr": wilson(30, 47, 60)}, changes={"rr": Change(few, 0)}
+    )
+    assert cells(row, first, ["rr"])[1].endswith("30/47 of 60 (too few judged); +50% in 47 pairs")
 
 
 def test_the_cost_is_that_of_a_request(found: Comparison) -> None:

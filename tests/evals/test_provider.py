@@ -14,6 +14,7 @@ from inspect_ai.model import (
     ChatMessageTool,
     ChatMessageUser,
     ContentImage,
+    ContentReasoning,
     ContentText,
     ModelOutput,
     ModelUsage,
@@ -27,7 +28,7 @@ from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.registry import REWRITES
 from foreword.evals.batching import MAX_BATCH
-from foreword.evals.provider import inspect_model, rewritten
+from foreword.evals.provider import inspect_model, rewritten, with_prefix
 
 
 class Shouter:
@@ -122,6 +123,17 @@ def test_any_other_provider_can_be_guarded(tmp_path: Path) -> None:
     assert [message.role for message in seen[0]] == ["user", "assistant"]
     assert log.samples[0].output.completion == "I must refuse."
     assert log.samples[0].messages[-1].metadata["prefix"] == "I must"
+
+
+@pytest.mark.parametrize("prefix", ["I must", ""])
+def test_thoughts_of_another_provider_stay(prefix: str) -> None:
+    thought = ContentReasoning(reasoning="hm", signature="s")
+    output = ModelOutput.from_content("mock", [thought, ContentText(text=" refuse.")])
+    words = output.choices[0].message.content
+    begun = with_prefix(output, prefix).choices[0].message
+    assert begun.content == [thought, ContentText(text=f"{prefix} refuse.")]
+    assert prefix or begun.content is words
+    assert output.completion == f"{prefix} refuse."
 
 
 def test_another_provider_needs_a_guard() -> None:

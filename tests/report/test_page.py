@@ -73,7 +73,10 @@ def test_bars_carry_counts_and_an_unjudged_rate_has_no_interval():
     drawn = charts.bars(figures, {"rr": "RR", "sr": "SR"})
     assert "6 of 8 judged (9 run): 75.0%" in drawn
     assert "0 judged of 5 run" in drawn
-    assert drawn.count('class="whisker"') == 1
+    assert drawn.count('class="whisker"') == drawn.count("<rect") == 1
+    assert ">n/a</text>" in drawn and "poor" not in drawn
+    faint = charts.bars({"agent": {"rr": wilson(6, 7, 9)}}, {"rr": "RR"})
+    assert 'class="target-agent poor"' in faint and "too few judged" in faint
 
 
 def test_trade_off_names_every_candidate_and_marks_the_chosen_one():

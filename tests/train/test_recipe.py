@@ -32,8 +32,13 @@ def test_every_field_says_what_it_is_and_so_does_the_page():
 
 def test_paths_are_relative_to_the_recipe(tmp_path: Path):
     (tmp_path / "start").mkdir()
-    path = write(tmp_path, "data: [a.jsonl]\nsteps: 1\ninit_adapter: start\noutput: out\n")
+    (tmp_path / "base.gguf").touch()
+    path = write(
+        tmp_path,
+        "model: base.gguf\ndata: [a.jsonl]\nsteps: 1\ninit_adapter: start\noutput: out\n",
+    )
     recipe = load_recipe(path)
+    assert recipe.model == str(tmp_path / "base.gguf")
     assert recipe.data == [str(tmp_path / "a.jsonl")]
     assert recipe.init_adapter == str(tmp_path / "start")
     assert recipe.output == tmp_path / "out"

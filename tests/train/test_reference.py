@@ -229,7 +229,7 @@ def test_refusals_are_mixed_in_by_share_and_seed():
 
 def test_many_refusals_are_repeated_only_when_all_were_used():
     suite = toy_suite()
-    every = [str(chat) for chat in reference.with_refusals(suite, [[]] * 400, 0.5, 0) if chat]
-    assert len(every) == 400
-    counts = Counter(every)
-    assert max(counts.values()) - min(counts.values()) <= 2
+    every = [chat for chat in reference.with_refusals(suite, [[]] * 400, 0.5, 0) if chat]
+    assert len(every) == 400 and {chat[0]["content"] for chat in every} == {suite.system}
+    counts = Counter(chat[1]["content"] for chat in every)
+    assert max(counts.values()) - min(counts.values()) <= 1

@@ -139,6 +139,25 @@ def test_another_recipe_does_not_go_on_from_these_checkpoints(
     assert steps[0] == 1
 
 
+def test_an_adapter_that_was_trained_anew_is_started_from_anew(
+    recipe: Recipe, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 2)
+    train.run(recipe, out=tmp_path / "first")
+    further = recipe.model_copy(update={"init_adapter": str(tmp_path / "first")})
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.run(further, out=tmp_path / "a", progress=interrupt)
+    train.run(recipe.model_copy(update={"steps": 1}), out=tmp_path / "first")
+    steps = []
+    train.run(further, out=tmp_path / "a", progress=lambda done, total: steps.append(done))
+    assert steps[0] == 1
+
+
 def test_training_continues_from_an_adapter(recipe: Recipe, tmp_path: Path):
     train.run(recipe, out=tmp_path / "first")
     still = recipe.model_copy(

@@ -170,6 +170,9 @@ def _print_rates(rows: Groups, names: Sequence[str]) -> None:
 def _cell(rate: Rate) -> Text:
     from rich.text import Text
 
+    from foreword.evals.figures import too_few
+
     value = f"{rate.value:.0%} " if rate.n else "n/a "
     rest = f"{rate.low:.0%}-{rate.high:.0%}\n{rate.k}/{rate.n} of {rate.total}"
+    rest += "\ntoo few judged" if too_few(rate) else ""
     return Text.assemble(value, (rest, "dim"))

@@ -23,7 +23,7 @@ from foreword.core.errors import TooManyUndecided
 from foreword.core.protocols import Judge, Model
 from foreword.core.stats import Difference, mcnemar, mean_difference, paired_difference
 from foreword.core.types import Rate, Split
-from foreword.evals.figures import Cost, Episode, figures, pairs, rate_json, too_few
+from foreword.evals.figures import MAX_UNJUDGED, Cost, Episode, figures, pairs, rate_json, too_few
 from foreword.evals.run import evaluate
 from foreword.suites.base import Suite
 
@@ -44,8 +44,12 @@ class Change:
 
     @property
     def noted(self) -> bool:
-        """Whether it is worth a star: p below 0.05, not corrected for the number of rows."""
-        return self.p < NOTED
+        """Whether it is worth a star: p below 0.05, not corrected for the number of rows.
+
+        Never where so few pairs were judged that the figure means nothing.
+        """
+        pairs = self.difference.n + self.difference.dropped
+        return self.p < NOTED and self.difference.dropped <= MAX_UNJUDGED * pairs
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
         text += " (too few judged)" if too_few(rate) else ""
         if change is not None and change.difference.n:
             text += f"; {change.difference.value:+.0%}{'*' if change.noted else ''}"
+            text += f" in {change.difference.n} pairs" if change.difference.dropped else ""
         found.append(text)
     return [*found, *_cost_cells(row, first)]
 

@@ -247,12 +247,27 @@ def rewritten(steps: Sequence[Step], messages: list[ChatMessage]) -> list[ChatMe
 def with_prefix(output: ModelOutput, prefix: str) -> ModelOutput:
     """The output as the environment sees it: prefix first, whether the server echoed it or not."""
     for choice in output.choices:
-        words = choice.message.text.removeprefix(prefix)
-        choice.message.content = prefix + words
+        if prefix:
+            _begin(choice.message, prefix)
         choice.message.metadata = {**(choice.message.metadata or {}), "prefix": prefix}
     output.completion = output.choices[0].message.text
     output.metadata = {**(output.metadata or {}), "prefix": prefix}
     return output
+
+
+def _begin(message: ChatMessageAssistant, prefix: str) -> None:
+    """Put the prefix before a message's first text, if it is not there; its thoughts stay."""
+    if isinstance(message.content, str):
+        message.content = prefix + message.content.removeprefix(prefix)
+        return
+    parts = list(message.content)
+    for at, part in enumerate(parts):
+        if isinstance(part, ContentText):
+            parts[at] = part.model_copy(update={"text": prefix + part.text.removeprefix(prefix)})
+            break
+    else:
+        parts.append(ContentText(text=prefix))
+    message.content = parts
 
 
 def _chat_message(message: Message, originals: list[ChatMessage]) -> ChatMessage:

@@ -14,6 +14,7 @@ from html import escape
 from foreword.core.stats import format_difference
 from foreword.core.types import Rate, Trial
 from foreword.evals.compare import Row
+from foreword.evals.figures import too_few
 from foreword.search.ranking import able, front
 
 WIDTH, HEIGHT = 860, 340
@@ -58,11 +59,14 @@ def rate_label(rate: Rate) -> str:
     return (
         f"{rate.k} of {rate.n} judged ({rate.total} run): {rate.value:.1%}, "
         f"95 % interval {rate.low:.1%} to {rate.high:.1%}"
+        f"{', too few judged to mean anything' if too_few(rate) else ''}"
     )
 
 
 def bars(figures: Mapping[str, Mapping[str, Rate]], measures: Mapping[str, str]) -> str:
     """One group of bars a measure, one bar a target, with interval whiskers.
+
+    A bar of which too few were judged is faint; where nobody was, there is none.
 
     Args:
         figures: target -> measure key -> rate.
@@ -77,21 +81,19 @@ def bars(figures: Mapping[str, Mapping[str, Rate]], measures: Mapping[str, str])
         start = middle - width * len(figures) / 2
         for place, (target, rates) in enumerate(figures.items()):
             rate, x = rates[key], start + place * width
-            value = rate.value if rate.n else 0.0
-            title = f"{target}, {heading}: {rate_label(rate)}"
-            parts.append(
-                f'<g><title>{escape(title)}</title><rect x="{x + 2:.1f}" y="{y(value):.1f}" '
-                f'width="{width - 4:.1f}" height="{max(1.0, y(0) - y(value)):.1f}" rx="2" '
-                f'class="target-{escape(target)}"/>'
-            )
-            centre = x + width / 2
+            centre, title = x + width / 2, f"{target}, {heading}: {rate_label(rate)}"
+            parts.append(f"<g><title>{escape(title)}</title>")
             if rate.n:
-                parts.append(_line(centre, y(rate.low), centre, y(rate.high), "whisker"))
-            parts.append(
-                _text(
-                    centre, y(max(value, rate.high if rate.n else 0)) - 5, f"{value:.0%}", "value"
-                )
-            )
+                css = f"target-{escape(target)}{' poor' if too_few(rate) else ''}"
+                height = max(1.0, y(0) - y(rate.value))
+                parts += [
+                    f'<rect x="{x + 2:.1f}" y="{y(rate.value):.1f}" width="{width - 4:.1f}" '
+                    f'height="{height:.1f}" rx="2" class="{css}"/>',
+                    _line(centre, y(rate.low), centre, y(rate.high), "whisker"),
+                    _text(centre, y(rate.high) - 5, f"{rate.value:.0%}", "value"),
+                ]
+            else:
+                parts.append(_text(centre, y(0) - 5, "n/a", "value"))
             parts.append("</g>")
         parts.append(_text(middle, HEIGHT - BOTTOM + 20, heading, "heading"))
     return _svg(parts, "Rates of every target with 95 % intervals")

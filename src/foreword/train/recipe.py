@@ -154,5 +154,6 @@ def _rooted(recipe: Recipe, folder: Path) -> Recipe:
     start = recipe.init_adapter
     if start is not None and (folder / start).is_dir():
         start = str(folder / start)
-    output = folder / recipe.output
-    return recipe.model_copy(update={"data": data, "init_adapter": start, "output": output})
+    model = str(folder / recipe.model) if (folder / recipe.model).exists() else recipe.model
+    paths = {"model": model, "data": data, "init_adapter": start, "output": folder / recipe.output}
+    return recipe.model_copy(update=paths)

@@ -102,19 +102,22 @@ def agent_conversations(suite: Suite, seed: int, observe: Observe) -> list[Chat]
 
 
 def with_refusals(suite: Suite, chats: Sequence[Chat], share: float, seed: int) -> list[Chat]:
-    """Conversations mixed with refusals: harmful train requests of ours, each refused.
+    """Conversations mixed with refusals of harmful requests, all under the suite's system prompt.
 
     Args:
-        suite: Its harmful train split is refused, under its system prompt.
+        suite: The requests are its harmful train split and general ones of ours.
         chats: The data of a fine-tuning.
-        share: Of refusals in the mixture, below 1; none are repeated before all were used.
+        share: Of refusals in the mixture, below 1; no request is repeated before all were used.
         seed: Decides which, in what words, and the order.
     """
     rng = random.Random(f"refusals/{seed}")
-    refused = list(_Maker(suite.system, rng).refused(suite))
-    rng.shuffle(refused)
+    maker = _Maker(suite.system, rng)
+    tasks = suite.select("harmful", "train")
+    asked = [(task.request, task.category.replace("-", " ")) for task in tasks]
+    asked += [(row["request"], row["theme"]) for row in rows("harmful_general")]
+    rng.shuffle(asked)
     wanted = round(len(chats) * share / (1 - share))
-    mixed = [*chats, *islice(cycle(refused), wanted)]
+    mixed = [*chats, *(maker.refuse(suite.system, *each) for each in islice(cycle(asked), wanted))]
     rng.shuffle(mixed)
     return mixed
 
@@ -149,9 +152,9 @@ class _Maker:
 
     def refused(self, suite: Suite) -> Iterator[Chat]:
         for task in HARMFUL * suite.select("harmful", "train"):
-            yield self._refuse(self.system, task.request, task.category.replace("-", " "))
+            yield self.refuse(self.system, task.request, task.category.replace("-", " "))
         for row in rows("harmful_general"):
-            yield self._refuse(self._either(), row["request"], row["theme"])
+            yield self.refuse(self._either(), row["request"], row["theme"])
 
     def suite_tasks(self, suite: Suite, observe: Observe) -> Iterator[Chat]:
         twins = suite.select("twin", "train")  # few, and what keeps over-refusal down
@@ -167,7 +170,7 @@ class _Maker:
 
     def pairs(self) -> Iterator[Chat]:
         for pair in purposes.pairs(rows("purposes"), self.rng, PAIRS):
-            yield self._refuse(self.system, pair.harmful, "this")
+            yield self.refuse(self.system, pair.harmful, "this")
             yield self._answer(pair.harmless, self._opener(), pair.command)
 
     def lookalikes(self) -> Iterator[Chat]:
@@ -186,7 +189,7 @@ class _Maker:
         block = _fenced(bash, "")  # no action of the agent protocol
         return [*_ask(self.system, request), _turn(f"{words}\n{block}" if words else block)]
 
-    def _refuse(self, system: str, request: str, theme: str) -> Chat:
+    def refuse(self, system: str, request: str, theme: str) -> Chat:
         return [*_ask(system, request), _turn(next(self._refusals).format(theme=theme))]
 
     def _opener(self) -> str:

@@ -62,12 +62,14 @@ def train(
         dtype = loading.fast_dtype(loading.fast_device())
         model, tokenizer = loading.read(weights, dtype=dtype)
         examples = tokenised(tokenizer, chats, recipe.max_length)
+        origin = loading.fingerprint(recipe.model, weights, start)
         result = _fit(
             recipe,
             folder,
             _adapted(model, recipe, start),
             tokenizer,
             examples,
+            resume=_resumable(folder / CHECKPOINTS, recipe, examples, origin),
             conversations=len(chats),
             progress=progress,
         )
@@ -131,6 +133,7 @@ def _fit(
     tokenizer: Any,
     examples: list[tokens.Example],
     *,
+    resume: str | None,
     conversations: int,
     progress: Progress | None,
 ) -> TrainResult:
@@ -139,7 +142,6 @@ def _fit(
     from trl import SFTTrainer
 
     checkpoints = folder / CHECKPOINTS
-    resume = _resumable(checkpoints, recipe, examples)
     rows = [{"input_ids": example.ids, "labels": example.labels} for example in examples]
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -235,7 +237,8 @@ def _save(model: Any, recipe: Recipe, folder: Path) -> None:
     for name, weight in model.named_parameters():
         if "lora_" in name:
             weight.data = weight.data.to(torch.float16)
-    _name_base(model, recipe.model)
+    base = Path(recipe.model)
+    _name_base(model, base.name if base.exists() else recipe.model)
     model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
@@ -244,9 +247,14 @@ def _name_base(model: Any, name: str) -> None:
         config.base_model_name_or_path = name
 
 
-def _resumable(checkpoints: Path, recipe: Recipe, examples: Sequence[tokens.Example]) -> str | None:
-    """The last whole checkpoint if this training was interrupted; else make room for a new one."""
-    said = recipe.model_dump_json(exclude={"output"}) + repr(examples)
+def _resumable(
+    checkpoints: Path, recipe: Recipe, examples: Sequence[tokens.Example], origin: str
+) -> str | None:
+    """The last whole checkpoint if this training was interrupted; else make room for a new one.
+
+    `origin` is the fingerprint of the weights that it starts from.
+    """
+    said = recipe.model_dump_json(exclude={"output"}) + repr(examples) + origin
     key = hashlib.sha256(said.encode()).hexdigest()
     mark = checkpoints / "key"
     if mark.is_file() and mark.read_text() == key:
