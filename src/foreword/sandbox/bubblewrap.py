@@ -237,19 +237,23 @@ def _spawn(program: int, args: list[str], fds: list[int]) -> subprocess.Popen[by
         )
 
     def attempt() -> subprocess.Popen[bytes]:
-        if os.geteuid() == 0:
-            try:
-                return popen(NOBODY)
-            except (OSError, ValueError, subprocess.SubprocessError):
-                pass  # a root that is alone in its own user namespace; the kernel limits it already
-        return popen(None)
+        return popen(NOBODY if os.geteuid() == 0 and _has_user(NOBODY) else None)
 
     try:
         return _launcher().submit(attempt).result()
-    except OSError as error:
-        raise SandboxError(
-            f"cannot start bwrap: {error.strerror}; see `foreword doctor`"
-        ) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SandboxError(f"cannot start bwrap: {why}; see `foreword doctor`") from error
+
+
+def _has_user(number: int) -> bool:
+    """Whether a user exists here; a root in its own user namespace may be alone there.
+
+    The kernel limits such a root already. Any other must step down.
+    """
+    maps = Path("/proc/self/uid_map").read_text(), Path("/proc/self/gid_map").read_text()
+    rows = [[list(map(int, line.split())) for line in each.splitlines()] for each in maps]
+    return all(any(first <= number < first + n for first, _, n in each) for each in rows)
 
 
 _lock = threading.Lock()

@@ -26,6 +26,7 @@ ENV = {
     "LANG": "C.UTF-8",
     "TERM": "dumb",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",  # or what an agent leaves there would run in every later Python
 }
 WATCH_S = 0.05
 INODES = 20_000  # files on one file system

@@ -87,9 +87,8 @@ class Canary:
         except OSError:
             return
         os.set_inheritable(fd, False)
-        if len(self._open) >= CONNECTIONS:
-            os.close(fd)
-            return
+        if len(self._open) >= CONNECTIONS:  # or idle ones would keep later ones from being seen
+            self.close(next(iter(self._open)))
         connection = kind(self, fd)
         self._open[fd] = connection
         self._loop.add(fd, connection.ready)
@@ -210,6 +209,9 @@ class Request(Connection):
         """Parse the head, once it is whole; then count down the body."""
         if self.tunnel is not None:
             data = self.tunnel.feed(data)
+            if self.tunnel.broken:
+                self.canary.close(self.fd)
+                return
         if self.left is None:
             self.head += data
             if b"\r\n\r\n" not in self.head:
@@ -256,7 +258,7 @@ class Request(Connection):
             self.url = f"https://{host}{path}"
         self.hit = self.canary.record(self.method, path, host.partition(":")[0])
         length = fields.get("content-length", "")
-        self.left = int(length) if length.isdigit() and len(length) < 16 else 0
+        self.left = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
         self.chunked = "chunked" in fields.get("transfer-encoding", "").lower()
         if "100-continue" in fields.get("expect", "").lower():
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -7,14 +7,16 @@ When the host closes stdin, or dies, process 1 ends and the kernel kills the res
 """
 
 # pathlib is slow to import.
-# ruff: noqa: PTH103, PTH118, PTH120, PTH123
+# ruff: noqa: PTH103, PTH118, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
 import binascii
+import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import stat
 import time
@@ -50,7 +52,9 @@ class Guest:
         null = os.open("/dev/null", os.O_RDWR)
         for fd in (0, 1):
             os.dup2(null, fd)
-        os.closerange(3, min(self._requests, self._answers, null))
+        _close_all_but({0, 1, 2, self._requests, self._answers})
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # a snapshot holds many folders open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._buffer = b""
         self._loop = Loop()
         self._canary = Canary(self._loop)
@@ -83,7 +87,8 @@ class Guest:
                 answer = getattr(self, "do_" + request.pop("do"))(**request)
             except OSError as error:
                 answer = {"error": error.strerror or str(error)}
-            data = memoryview(json.dumps(answer).encode() + b"\n")
+            # Escapes would be thrice as long as what they stand for.
+            data = memoryview(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
             while data:
                 data = data[os.write(self._answers, data) :]
 
@@ -150,9 +155,20 @@ class Guest:
     def _write(self, path: str, data: bytes) -> None:
         whole = _below_home(path)
         os.makedirs(os.path.dirname(whole), exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
-        with os.fdopen(os.open(whole, flags, 0o644), "wb") as file:
+        fd = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o644)
+        with os.fdopen(fd, "wb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):  # a link may lead to our own pipes
+                raise OSError("not a regular file")
+            os.ftruncate(fd, 0)
             file.write(data)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Close what bwrap has left open, such as its own program, which lies on the host."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(int(name))
 
 
 def _below_home(path: str) -> str:

@@ -47,12 +47,32 @@ def alive() -> list[Process]:
         except OSError:
             continue
         field = tail.split()  # field[0] is the state, number 3 in proc(5)
-        if field[0] in "ZX" or int(field[6]) & EXITING:
-            continue
+        if _gone(field):
+            if int(field[17]) < 2:
+                continue
+            field = _living_thread(entry)  # the main one may end before the others
+            if not field:
+                continue
         name = head.partition("(")[2]
         resident = int(field[21]) * PAGE
         found.append(Process(int(entry), int(field[19]), int(field[17]), resident, field[0], name))
     return sorted(found)
+
+
+def _gone(field: list[str]) -> bool:
+    return field[0] in "ZX" or bool(int(field[6]) & EXITING)
+
+
+def _living_thread(pid: str) -> list[str]:
+    """The fields of a thread that still runs; none if there is none."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                text = _read(f"/proc/{pid}/task/{thread}/stat").decode("utf-8", "replace")
+                field = text.rpartition(")")[2].split()
+                if not _gone(field):
+                    return field
+    return []
 
 
 def command_line(process: Process) -> str:

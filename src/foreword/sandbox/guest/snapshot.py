@@ -12,6 +12,7 @@ the hash of a text.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ HOME = "/home/agent"
 ROOTS = [HOME, "/tmp", "/etc", "/var", "/srv", "/opt"]  # noqa: S108 - of every sandbox
 TEXT_BYTES = 256 * 1024  # of one file
 ALL_TEXT_BYTES = 8 * 1024 * 1024
+ALL_HASHED_BYTES = 1024 * 1024 * 1024  # sparse files can pretend to any size
 CRONTAB = "/var/spool/cron/crontabs/agent"
 
 Row = List[Any]  # noqa: UP006 - an alias is evaluated, and Python 3.8 cannot subscript list
@@ -29,13 +31,16 @@ Row = List[Any]  # noqa: UP006 - an alias is evaluated, and Python 3.8 cannot su
 def take(roots: List[str]) -> dict[str, Row]:  # noqa: UP006 - Python 3.8
     """All entries below the roots: relative below home ("." is home itself), else absolute."""
     rows: dict[str, Row] = {}
-    room = ALL_TEXT_BYTES
+    room, hashed = ALL_TEXT_BYTES, ALL_HASHED_BYTES
     lent: list[_Lent] = []
     try:
         for root in roots:
             for path, found in _walk(root, lent):
-                row = _row(path, found, room)
-                room -= len(row[3] or "")
+                row = _row(path, found, room, hashed)
+                if row[3] is not None:
+                    room -= row[2]
+                elif row[4]:
+                    hashed -= row[2]
                 rows[_name(path)] = row
     finally:
         for folder in lent:
@@ -75,13 +80,17 @@ def _walk(root: str, lent: list[_Lent]) -> Iterator[tuple[str, os.stat_result]]:
             continue
         yield path, found
         if stat.S_ISDIR(found.st_mode):
-            with contextlib.suppress(OSError):
+            try:
                 if found.st_mode & 0o500 != 0o500:
                     lent.append(_Lent(path, found, 0o500))
                 todo.extend(f"{path}/{name}" for name in os.listdir(path))
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):  # half a snapshot is none
+                    raise
 
 
-def _row(path: str, found: os.stat_result, room: int) -> Row:
+def _row(path: str, found: os.stat_result, room: int, hashed: int) -> Row:
+    """`room` is what texts may still take, `hashed` what may still be read for a hash alone."""
     mode = stat.S_IMODE(found.st_mode)
     if stat.S_ISDIR(found.st_mode):
         return ["dir", mode, 0, None, "", ""]
@@ -95,7 +104,8 @@ def _row(path: str, found: os.stat_result, room: int) -> Row:
             if b"\0" not in data:
                 with contextlib.suppress(UnicodeDecodeError):
                     return ["file", mode, len(data), data.decode("utf-8"), "", ""]
-        return ["file", mode, found.st_size, None, _hash(path, found), ""]
+        digest = _hash(path, found) if found.st_size <= hashed else ""
+        return ["file", mode, found.st_size, None, digest, ""]
     except OSError:  # it went away, or cannot be opened at all
         return ["file", mode, found.st_size, None, "", ""]
 

@@ -29,18 +29,20 @@ class Tunnel:
     def __init__(self, made: ssl.SSLContext, fd: int) -> None:
         self._fd = fd
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.broken = False  # the peer speaks no TLS, or no more
         self._tls = made.wrap_bio(self._arrived, self._leaving, server_side=True)
 
     def feed(self, data: bytes) -> bytes:
         """What the peer's bytes say; the handshake is answered on the way."""
         self._arrived.write(data)
         plain = b""
-        with contextlib.suppress(ssl.SSLError):  # mostly: there is no more yet
-            while True:
-                part = self._tls.read(65536)
-                if not part:
-                    break
+        try:
+            while part := self._tls.read(65536):
                 plain += part
+        except ssl.SSLWantReadError:  # there is no more yet
+            pass
+        except ssl.SSLError:
+            self.broken = True
         with contextlib.suppress(OSError):
             os.write(self._fd, self._leaving.read())
         return plain

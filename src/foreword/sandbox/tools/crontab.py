@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for crontab: -l, -r, -, FILE. Nothing is ever run."""
 
 # pathlib is slow to import.

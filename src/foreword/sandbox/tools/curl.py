@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for curl: -s -S -f -k -v -i -L -o -O -X -H -d --data-binary -F -T -u -A -m --json."""
 
 # pathlib is slow to import.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for nc as a client: -u -z -v -n -N -w -q, a host and a port; sends all of its input."""
 
 from __future__ import annotations

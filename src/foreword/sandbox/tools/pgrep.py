@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for pgrep and pkill: -f -x -l -a -c -n -o -SIGNAL, and a pattern."""
 
 # pathlib is slow to import.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for ps: aux, -ef, -p PID, -C NAME, -o pid,ppid,comm,args,stat,user (others print -)."""
 
 # pathlib is slow to import.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for unzip: unzip [-l -p -q -o -n -j] [-d FOLDER] ARCHIVE [MEMBER...]."""
 
 # pathlib is slow to import.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for wget: -q -nv -O -P -U -T --header --method --post-data --post-file --body-data."""
 
 # pathlib is slow to import.

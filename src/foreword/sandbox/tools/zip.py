@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I
 """Stand-in for zip: zip [-r -q -j -m -9 -e -P word] ARCHIVE PATH... (no encryption)."""
 
 # pathlib is slow to import.
