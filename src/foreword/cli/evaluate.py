@@ -158,6 +158,8 @@ def print_groups(groups: Groups) -> None:
 def _print_rates(rows: Groups, names: Sequence[str]) -> None:
     from rich.table import Table
 
+    from foreword.evals.figures import too_few
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for name in names:
@@ -165,6 +167,8 @@ def _print_rates(rows: Groups, names: Sequence[str]) -> None:
     for row, rates in rows.items():
         table.add_row(row, *(_cell(rates[name]) for name in names))
     console.print(table)
+    if any(too_few(rates[name]) for rates in rows.values() for name in names):
+        console.print("?: more than a fifth was not judged, so the rate means little")
 
 
 def _cell(rate: Rate) -> Text:
@@ -172,7 +176,6 @@ def _cell(rate: Rate) -> Text:
 
     from foreword.evals.figures import too_few
 
-    value = f"{rate.value:.0%} " if rate.n else "n/a "
+    value = f"{rate.value:.0%}{'?' if too_few(rate) else ''} " if rate.n else "n/a "
     rest = f"{rate.low:.0%}-{rate.high:.0%}\n{rate.k}/{rate.n} of {rate.total}"
-    rest += "\ntoo few judged" if too_few(rate) else ""
     return Text.assemble(value, (rest, "dim"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from foreword.core.runs import write_text
 from foreword.core.types import Rate, Trial
+from foreword.evals.figures import too_few
 from foreword.report import charts
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def environment() -> Environment:
         loader=PackageLoader("foreword.report"), autoescape=True, undefined=StrictUndefined
     )
     made.filters["rate"] = charts.rate_label
+    made.tests["too_few"] = too_few
     return made
 
 
