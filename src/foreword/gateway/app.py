@@ -284,7 +284,8 @@ class Gateway:
             if self._prove is None or monotonic() - self._probed < PROBE_S:
                 return
             try:
-                self._proved = await asyncio.to_thread(self._prove, self._proved)
+                found = await asyncio.to_thread(self._prove, self._proved)
+                self._proved = replace(found, costs=self._proved.costs)  # some may be new
                 self._unproved = ""
             except NoContinuation as error:
                 self._unproved = str(error)
