@@ -15,7 +15,8 @@ from foreword.core.stats import Difference, wilson
 from foreword.core.types import Chat, Reply
 from foreword.defences.guard import Guard
 from foreword.defences.guarded import GuardedModel
-from foreword.evals.compare import Change, Comparison, Row, cells, compare, folder, head
+from foreword.evals.compare import compare, folder
+from foreword.evals.comparison import Change, Comparison, Row, cells, head
 from foreword.evals.defended import stack
 from foreword.evals.figures import Cost
 from foreword.testing.evals import RuleAgent, WordJudge, small_suite
@@ -70,7 +71,7 @@ def test_a_change_over_few_of_the_pairs_has_no_star_and_says_over_how_many() -> 
     row = replace(
         first, defence="x", rates={"rr": wilson(30, 47, 60)}, changes={"rr": Change(few, 0)}
     )
-    assert cells(row, first, ["rr"])[1].endswith("30/47 of 60 (too few judged); +50% in 47 pairs")
+    assert cells(row, first, ["rr"])[1].endswith("(too few judged); +50% [+30%, +70%] in 47 pairs")
 
 
 def test_the_cost_is_that_of_a_request(found: Comparison) -> None:
@@ -78,11 +79,35 @@ def test_the_cost_is_that_of_a_request(found: Comparison) -> None:
     assert none.requests == 48 and static.requests == 40  # a refusal ends an episode
     assert (none.a_request["read"], static.a_request["read"]) == (100, 112)
     assert static.a_request["tokens"] == 8
-    assert cells(none, none, [])[-2] == "100 / 8"
+    assert cells(none, none, [])[-2] == "100 [100, 100] / 8 [8, 8]"
+    low, high = none.spread["seconds"]
+    assert low <= none.a_request["seconds"] * (1 + 1e-9) and high > 0
     assert cells(static, none, [])[-2] == "+12 [+12, +12] / +0 [+0, +0]"
     (read, tokens, seconds) = (static.changes[name] for name in ("read", "tokens", "seconds"))
     assert (read.p, tokens.p, seconds.difference.n) == (0, 1, 24)
-    assert seconds.difference.low < seconds.difference.value < seconds.difference.high
+    # Rows of one batch share its time, so that they may not differ at all.
+    assert seconds.difference.low <= seconds.difference.value <= seconds.difference.high
+
+
+def test_others_are_compared_with_none_wherever_it_stands(out: Path) -> None:
+    turned = dict(reversed(DEFENCES.items()))
+    found = compare(Counting(), small_suite(8), turned, out=out, judge=WordJudge())
+    assert [row.defence for row in found.rows] == list(DEFENCES) and not found.rows[0].changes
+    del turned["none"]
+    (alone,) = compare(Counting(), small_suite(8), turned, out=out, judge=WordJudge()).rows
+    assert not alone.changes
+
+
+def test_a_stack_that_refuses_less_than_its_best_part_is_told(tmp_path: Path) -> None:
+    guard = DEFENCES["static:I care, so I"]
+    layers = {"none": lambda model: model, "careful": guard, "lax": lambda model: model}
+    layers |= {"careful+lax": lambda model: model, "lax+careful": guard}
+    found = compare(Counting(), small_suite(8), layers, out=tmp_path, judge=WordJudge())
+    assert found.notes() == [
+        "careful+lax: RR is 100% below that of 'careful' alone (8 pairs, p = 0.0078)."
+    ]
+    assert found.notes()[0] in found.to_markdown()
+    assert [row["note"] != "" for row in found.to_json()["rows"]] == [False] * 3 + [True, False]
 
 
 def test_nothing_is_measured_twice(found: Comparison, out: Path) -> None:
@@ -104,7 +129,7 @@ def test_tables_say_what_the_rows_say(found: Comparison) -> None:
     assert {each["change"] for each in lines if each["defence"] == "none"} == {""}
     table = found.to_markdown().splitlines()
     assert table[0] == f"| {' | '.join(head(found.measures()))} |"
-    assert "100% [68%, 100%] 8/8; +100%*" in table[3]
+    assert "100% [68%, 100%] 8/8; +100% [+" in table[3] and "]*" in table[3]
     data = found.to_json()
     assert data["rows"][1]["changes"]["rr"]["p"] == pytest.approx(2 / 2**8)
     assert data["rows"][0]["rates"]["asr"] == {

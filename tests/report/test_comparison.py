@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from foreword.core.stats import Difference, wilson
-from foreword.evals.compare import Change, Comparison, Row
+from foreword.evals.comparison import Change, Comparison, Row
 from foreword.evals.figures import Cost
 from foreword.report.comparison import render_comparison, write_comparison
 
@@ -41,7 +41,7 @@ def test_every_defence_has_its_marks_and_cells(tmp_path: Path) -> None:
     assert sorted(each.attrib["class"] for each in marks) == [
         "mark better", "mark first", "mark first", "mark worse",
     ]  # fmt: skip
-    assert "+77%*" in page and "not judged" in page and "(1.20x)" in page
+    assert "+77% [+67%, +87%]*" in page and "not judged" in page and "(1.20x)" in page
     assert "46 of 60 judged" in page and "p = 0.001" in page
     write_comparison(comparison(), {"seed": "0"}, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text("utf-8") == page

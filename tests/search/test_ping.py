@@ -155,7 +155,9 @@ def test_openings_count_from_the_first_reply_on(target, tmp_path):
     assert spent.openings > sampled
     assert spent.tokens > spent.openings
     with_parent = find(target, tmp_path / "parent", parent=target, **harvested)
-    assert with_parent.result.trials[0].spent.openings == spent.openings + sampled
+    read = with_parent.result.trials[0].spent
+    assert read.openings == spent.openings + sampled
+    assert spent.tokens < read.tokens < 2 * spent.tokens
 
 
 def test_replies_that_tell_nothing_apart_leave_openings_alone(target, tmp_path, monkeypatch):

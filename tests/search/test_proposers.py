@@ -284,6 +284,11 @@ def test_the_generator_is_told_the_game() -> None:
     assert "look like" not in exploring + seeded
 
 
+def test_half_a_character_of_a_generator_can_be_kept() -> None:
+    (text,) = llm.parse("PREFIX: I \ud83d care")
+    assert text == "I ? care"
+
+
 def test_the_generator_is_told_the_format() -> None:
     prompts: list[str] = []
     for form in (FORMATS["web"], FORMATS["plain"]):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from foreword.core.errors import UsageError
+from foreword.core.errors import ForewordWarning, UsageError
 from foreword.core.types import Score, Spent, Trial
 from foreword.search import ranking, search
 from foreword.search.formats import PLAIN
@@ -106,6 +106,16 @@ def test_patience_has_an_eye_on_who_keeps_the_bound() -> None:
     better = [replace(trial(n), score=Score(1.0, n / 10, 10, 10, 0, "opening")) for n in (1, 2, 3)]
     assert Patience(2)([rash, *better]) is None
     assert Patience(2, ranking.UNBOUND)([rash, *better])
+
+
+def test_a_proposer_that_never_gives_anything_beside_others_is_named() -> None:
+    mute, lively = (ScriptedProposer(texts) for texts in ([], [[f"{n}"] for n in range(9)]))
+    mute.name = "mute"
+    with pytest.warns(
+        ForewordWarning, match="^'mute' gave no usable prefix in 3 rounds; the other"
+    ):
+        result = search(ToyScorer(), [mute, lively], rounds=4)
+    assert len(result.trials) == 4
 
 
 def test_any_stop_ends_the_search_and_says_so() -> None:

@@ -32,7 +32,7 @@ from foreword.cli.progress import progress_bar
 from foreword.core.errors import TooManyUndecided, UsageError
 
 if TYPE_CHECKING:
-    from foreword.evals.compare import Comparison
+    from foreword.evals.comparison import Comparison
 
 PLAIN = (
     "none,static:I can't,static:I cannot,static:I'm sorry,ptst,few-shot,constitution,critique,"
@@ -51,8 +51,8 @@ def compare(
     defences: Annotated[
         list[str] | None,
         typer.Option(
-            help="Specs, separated by commas without a space; the first is what the others are "
-            "compared with.",
+            help="Specs, separated by commas without a space; the others are compared with none, "
+            "or without it with the first.",
             show_default="none and all that need nothing else; with --guard suffix and ping",
         ),
     ] = None,
@@ -100,6 +100,7 @@ def compare(
         "items": items,
         "max_new_tokens": max_new_tokens,
         "judge": reader.name,
+        "decoding": "greedy",  # so that there is no seed
     }
     with interruptible(), Run.open(out, manifest), progress_bar("episodes") as bar:
         result = run(
@@ -161,7 +162,7 @@ def _report(result: Comparison, facts: dict[str, str], path: Path) -> None:
 def _print(result: Comparison) -> None:
     from rich.table import Table
 
-    from foreword.evals.compare import cells, head
+    from foreword.evals.comparison import cells, head
 
     names = result.measures()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -170,3 +171,5 @@ def _print(result: Comparison) -> None:
     for row in result.rows:
         table.add_row(*cells(row, result.rows[0], names))
     console.print(table)
+    for note in result.notes():
+        console.print(note, markup=False)

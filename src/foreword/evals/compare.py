@@ -1,9 +1,7 @@
 """Defences side by side: every one on the same tasks, against the model without any.
 
-One evaluation a defence, resumable, each in its own folder of `.eval` logs. A row holds the
-rates, the cost a request, and the paired differences to the first row, each with an interval
-and a test: exact for rates, Student's t for costs. `Comparison` is plain data; report/ and cli/
-draw it.
+One evaluation a defence, resumable, each in its own folder of `.eval` logs; what comes of it is
+a `Comparison`, plain data, which report/ and cli/ draw.
 
 Covered: a defence whose instrument failed (a guard's server that is down) keeps the rates that
 could be judged, k of n of N, and says so. Not covered: several models in one table.
@@ -11,157 +9,21 @@ could be judged, k of n of N, and says so. Not covered: several models in one ta
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from foreword.core.errors import TooManyUndecided
 from foreword.core.protocols import Judge, Model
-from foreword.core.stats import Difference, mcnemar, mean_difference, paired_difference
-from foreword.core.types import Rate, Split
-from foreword.evals.figures import MAX_UNJUDGED, Cost, Episode, figures, pairs, rate_json, too_few
+from foreword.core.stats import mcnemar, mean_difference, paired_difference
+from foreword.core.types import Split
+from foreword.evals.comparison import Change, Comparison, Interval, Row
+from foreword.evals.figures import Cost, Episode, figures, pairs
 from foreword.evals.run import evaluate
 from foreword.suites.base import Suite
 
-NOTED = 0.05
-CSV = (
-    *("suite", "defence", "measure", "value", "k", "n", "total", "low", "high"),
-    *("change", "change_low", "change_high", "pairs", "p"),
-)
-MEASURES = ("sr", "asr", "rr", "orr_benign", "orr_twins")
-
-
-@dataclass(frozen=True)
-class Change:
-    """A figure against the first row's, over the tasks that both have it of."""
-
-    difference: Difference
-    p: float  # two-sided, of this pair alone: exact McNemar for a rate, paired t for a cost
-
-    @property
-    def noted(self) -> bool:
-        """Whether it is worth a star: p below 0.05, not corrected for the number of rows.
-
-        Never where so few pairs were judged that the figure means nothing.
-        """
-        pairs = self.difference.n + self.difference.dropped
-        return self.p < NOTED and self.difference.dropped <= MAX_UNJUDGED * pairs
-
-
-@dataclass(frozen=True)
-class Row:
-    """One defence."""
-
-    defence: str  # the spec
-    fingerprint: str
-    rates: Mapping[str, Rate]
-    a_request: Mapping[str, float]  # tokens read and written, seconds: means over the episodes
-    changes: Mapping[str, Change]  # of both by name; empty in the first row
-    requests: int  # to the model, in all
-    errors: int  # episodes that an instrument's failure ended
-    complaint: str  # why a rate means nothing, "" if all can be trusted
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All defences on one suite."""
-
-    suite: str
-    digest: str
-    split: Split
-    judge: str
-    rows: tuple[Row, ...]
-
-    def measures(self) -> list[str]:
-        """Those that any row has, in the usual order."""
-        return [name for name in MEASURES if any(name in row.rates for row in self.rows)]
-
-    def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "suite": self.suite,
-            "digest": self.digest,
-            "split": self.split,
-            "judge": self.judge,
-            "rows": [_row_json(row) for row in self.rows],
-        }
-
-    def to_csv(self) -> str:
-        """One line a defence and measure: its rates, costs a request, and errors."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, CSV, lineterminator="\n")
-        writer.writeheader()
-        for row in self.rows:
-            values: dict[str, dict[str, Any]] = {
-                name: {"value": rate.value if rate.n else None, **rate_json(rate)}
-                for name, rate in row.rates.items()
-            }
-            values |= {name: {"value": value} for name, value in row.a_request.items()}
-            values["errors"] = {"value": row.errors}
-            for name, said in values.items():
-                if change := row.changes.get(name):
-                    said |= dict(zip(CSV[-5:], _change_json(change).values(), strict=True))
-                line = {key: f"{v:.4g}" if isinstance(v, float) else v for key, v in said.items()}
-                writer.writerow(
-                    {"suite": self.suite, "defence": row.defence, "measure": name, **line}
-                )
-        return text.getvalue()
-
-    def to_markdown(self) -> str:
-        """A table for documents: per cent with interval, change to the first row, cost."""
-        names = self.measures()
-        titles = head(names)
-        lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
-        lines += [f"| {' | '.join(cells(row, self.rows[0], names))} |" for row in self.rows]
-        return "\n".join(lines) + "\n"
-
-
-COSTS = ("tokens shown / written a request", "seconds a request")
-
-
-def head(names: Sequence[str]) -> list[str]:
-    """The titles above `cells`."""
-    return ["defence", *(name.upper().replace("_", " ") for name in names), *COSTS]
-
-
-def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
-    """A row as people read it, one text a column of `Comparison.to_markdown`."""
-    found = [row.defence]
-    for name in names:
-        rate, change = row.rates.get(name), row.changes.get(name)
-        if rate is None or not rate.n:
-            found.append("not judged")
-            continue
-        text = f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}] {rate.k}/{rate.n}"
-        text += f" of {rate.total}" if rate.total != rate.n else ""
-        text += " (too few judged)" if too_few(rate) else ""
-        if change is not None and change.difference.n:
-            text += f"; {change.difference.value:+.0%}{'*' if change.noted else ''}"
-            text += f" in {change.difference.n} pairs" if change.difference.dropped else ""
-        found.append(text)
-    return [*found, *_cost_cells(row, first)]
-
-
-def _cost_cells(row: Row, first: Row) -> list[str]:
-    """Of the first row as they are, of the others as what comes on top."""
-    own, base = row.a_request, first.a_request
-    if row is first:
-        return [f"{own['read']:.0f} / {own['tokens']:.0f}", f"{own['seconds']:.3f}"]
-    tokens = " / ".join(_more(row, name, ".0f") for name in ("read", "tokens"))
-    ratio = f" ({own['seconds'] / base['seconds']:.2f}x)" if base["seconds"] else ""
-    return [tokens, f"{own['seconds']:.3f}{ratio}; {_more(row, 'seconds', '.3f')}"]
-
-
-def _more(row: Row, name: str, form: str) -> str:
-    """A cost on top of the first row's, with its interval where there is one."""
-    if name not in row.changes:
-        return "?"
-    found = row.changes[name].difference
-    return f"{found.value:+{form}} [{found.low:+{form}}, {found.high:+{form}}]"
+PLAIN = "none"  # the model without any defence
 
 
 def compare(
@@ -181,8 +43,8 @@ def compare(
     Args:
         model: the target, loaded.
         suite: where the tasks come from.
-        defences: spec -> what puts it around the model; the first is what the others are
-            compared with.
+        defences: spec -> what puts it around the model. The others are compared with PLAIN, which
+            comes first then, or if it is not among them with the first.
         out: a folder of logs a defence is kept here; what is there is not run again.
         split: which tasks.
         items: at most this many tasks of each kind, evenly over the families.
@@ -199,7 +61,8 @@ def compare(
     measured: dict[str, tuple[str, tuple[Episode, ...]]] = {}
     judged = ""
     guarded = {spec: wrap(model) for spec, wrap in defences.items()}  # what cannot stand says so
-    for spec, each in guarded.items():
+    for spec in sorted(guarded, key=lambda spec: spec != PLAIN):
+        each = guarded[spec]
         outcome = evaluate(
             each,
             suite,
@@ -215,10 +78,29 @@ def compare(
         judged = outcome.judge
     (_, first), *_ = measured.values()
     rows = tuple(
-        _row(spec, fingerprint, episodes, None if episodes is first else first)
+        replace(
+            _row(spec, fingerprint, episodes, None if episodes is first else first),
+            note=_loss(spec, {other: each for other, (_, each) in measured.items()}),
+        )
         for spec, (fingerprint, episodes) in measured.items()
     )
     return Comparison(suite.name, suite.digest, split, judged, rows)
+
+
+def _loss(spec: str, measured: Mapping[str, Sequence[Episode]]) -> str:
+    """Whether a stack refuses less than the best of its parts that was measured by itself, too."""
+    best, found = None, ""
+    for part in spec.split("+"):
+        both = pairs(measured.get(part, ()), measured[spec]).get("rr") if part != spec else None
+        if both is None:
+            continue
+        change = paired_difference(*both)
+        if change.n and change.value < 0 and (best is None or change.value < best):
+            best, p = change.value, mcnemar(*both)
+            found = (
+                f"RR is {-best:.0%} below that of {part!r} alone ({change.n} pairs, p = {p:.2g})"
+            )
+    return found
 
 
 def folder(spec: str) -> str:
@@ -243,6 +125,7 @@ def _row(
         sum(episode.cost.requests for episode in episodes),
         sum(bool(episode.error) for episode in episodes),
         complaint,
+        _spread(list(_costs(episodes).values())),
     )
 
 
@@ -253,6 +136,15 @@ def _costs(episodes: Sequence[Episode]) -> dict[str, dict[str, float]]:
 
 def _mean(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(c[name] for c in costs) / max(1, len(costs)) for name in Cost().a_request()}
+
+
+def _spread(costs: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """The means' 95 % intervals: how far each differs from nothing; none of a single episode."""
+    found = {}
+    for name in Cost().a_request():
+        if change := mean_difference([0.0] * len(costs), [cost[name] for cost in costs]):
+            found[name] = (change[0].low, change[0].high)
+    return found
 
 
 def _changes(first: Sequence[Episode], episodes: Sequence[Episode]) -> dict[str, Change]:
@@ -267,22 +159,3 @@ def _changes(first: Sequence[Episode], episodes: Sequence[Episode]) -> dict[str,
         if change := mean_difference(*sides):
             found[name] = Change(*change)
     return found
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    return {
-        "defence": row.defence,
-        "fingerprint": row.fingerprint,
-        "rates": {name: rate_json(rate) for name, rate in row.rates.items()},
-        "changes": {name: _change_json(change) for name, change in row.changes.items()},
-        "requests": row.requests,
-        "a_request": dict(row.a_request),
-        "errors": row.errors,
-        "complaint": row.complaint,
-    }
-
-
-def _change_json(change: Change) -> dict[str, float | None]:
-    found = change.difference
-    value = found.value if found.n else None
-    return {"value": value, "low": found.low, "high": found.high, "n": found.n, "p": change.p}

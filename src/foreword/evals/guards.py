@@ -29,6 +29,7 @@ KEY_VARIABLE = "FOREWORD_GUARDRAIL_KEY"
 CONCURRENCY = 16
 ANY = "any"
 STAND_IN = "securevector"
+ADDRESS_VARIABLE = "FOREWORD_{}_URL"  # of a guardrail's server, e.g. FOREWORD_WILDGUARD_URL
 NAMES = (*GUARDRAILS, ANY, STAND_IN)
 _EXTRA = "pip install 'foreword[guardrails]'"
 # any-guardrail's name -> our format, where its result repeats what the guard said.
@@ -211,15 +212,18 @@ def connect(
 
     Args:
         name: of the format.
-        where: the address that ends in /v1, and "#model" if it is not the first there.
+        where: the address that ends in /v1, and "#model" if it is not the first there; if it is
+            empty, what the variable of this guardrail says.
         patience: with a server that is busy or drops the line.
         key_variable: the environment variable that holds its key.
     """
     language = guardrail(name)
+    variable = ADDRESS_VARIABLE.format(name.upper().replace("-", "_"))
+    where = where or os.environ.get(variable, "")
     if not where:
         raise ConfigError(
-            f"guardrail {name!r} needs a server: write {name}@http://host:port/v1, "
-            "or any:NAME for weights on this machine"
+            f"guardrail {name!r} needs a server: write {name}@http://host:port/v1 or set "
+            f"{variable}, or any:NAME for weights on this machine"
         )
     address, _, model = where.partition("#")
     key = os.environ.get(key_variable)

@@ -13,7 +13,7 @@ from html import escape
 
 from foreword.core.stats import format_difference
 from foreword.core.types import Rate, Trial
-from foreword.evals.compare import Row
+from foreword.evals.comparison import Row
 from foreword.evals.figures import too_few
 from foreword.search.ranking import able, front
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foreword.core.runs import write_text
-from foreword.evals.compare import Comparison, cells, head
+from foreword.evals.comparison import Comparison, cells, head
 from foreword.report import charts
 from foreword.report.page import environment
 
@@ -27,6 +27,7 @@ def render_comparison(comparison: Comparison, facts: Mapping[str, str]) -> str:
             forest=charts.forest(comparison.rows, dict(zip(names, head(names)[1:], strict=False))),
             head=head(names),
             lines=[cells(row, first, names) for row in comparison.rows],
+            notes=comparison.notes(),
             facts=facts,
         )
     )

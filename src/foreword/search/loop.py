@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 import random
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from foreword.core.errors import UsageError
+from foreword.core.errors import ForewordWarning, UsageError
 from foreword.core.protocols import Proposer, Scorer
 from foreword.core.runs import Run
 from foreword.core.types import Score, Spent, Trial
@@ -128,6 +129,7 @@ def search(
     trials: list[Trial] = []
     seen: set[str] = set()
     dry, stopped = 0, f"all {rounds} rounds are done"
+    given = dict.fromkeys(range(len(proposers)), 0)  # usable texts of each proposer so far
     none, why = f"{_names(proposers)} gave no usable prefix in {min(DRY, rounds)} rounds", ""
 
     def passed() -> tuple[float, Spent]:
@@ -138,8 +140,10 @@ def search(
             stopped = reason
             break
         examples = ranking.seeds(trials, top_k, tau)
-        field, unfit = _field(log, proposers, examples, number, per_round, seed, form, seen)
+        field, unfit = _field(log, proposers, examples, number, per_round, seed, form, seen, given)
         dry = 0 if field else dry + 1
+        if number == DRY - 1 and field:
+            _name_silent(proposers, given)
         if unfit:
             why = f"; {unfit!r} was not: {form.why(unfit)}"
         if dry == DRY:
@@ -170,6 +174,16 @@ def _names(proposers: Sequence[Proposer]) -> str:
     return " and ".join(repr(proposer.name) for proposer in proposers)
 
 
+def _name_silent(proposers: Sequence[Proposer], given: Mapping[int, int]) -> None:
+    """Warn of proposers that never gave anything usable while others did."""
+    if silent := [proposer for place, proposer in enumerate(proposers) if not given[place]]:
+        warnings.warn(
+            f"{_names(silent)} gave no usable prefix in {DRY} rounds; the others go on alone",
+            ForewordWarning,
+            stacklevel=3,
+        )
+
+
 def _field(
     log: Log,
     proposers: Sequence[Proposer],
@@ -179,6 +193,7 @@ def _field(
     seed: int,
     form: Format,
     seen: set[str],
+    given: dict[int, int],
 ) -> tuple[dict[str, str], str]:
     """This round's candidates, each with its proposer's name; they are `seen` from now on.
 
@@ -202,6 +217,7 @@ def _field(
         unfit = next((text for text, fits in fitted.items() if text.strip() and not fits), unfit)
         fresh = [each for each in dict.fromkeys(fitted.values()) if each and each not in seen]
         seen.update(fresh[:share])
+        given[place] += len(fresh)
         field |= dict.fromkeys(fresh[:share], name)
     if logged is None:
         log.add_round(number, said)

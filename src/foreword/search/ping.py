@@ -140,7 +140,8 @@ def find(
         "finalists": FINALISTS,
     }
     with Run.open(out, manifest) as run, _resumable(run):
-        before = target.tokens
+        models = [target, *([parent] if parent and parent is not target else [])]
+        before = sum(model.tokens for model in models)
         field = ground.Ground(target, suite, judge, run, parent, sizes)
         validation = ground.validation(target, suite, judge)
         final = Race(validation, seed=seed, goal=goal, arrive=FEWEST)
@@ -171,7 +172,9 @@ def find(
             if full
             else None,
             goal=goal,
-            meter=lambda: Spent(field.asked + validation.asked, target.tokens - before),
+            meter=lambda: Spent(
+                field.asked + validation.asked, sum(model.tokens for model in models) - before
+            ),
             on_trial=on_trial,
             began=began,
         )

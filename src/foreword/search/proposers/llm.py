@@ -88,6 +88,7 @@ def prompt(examples: Sequence[Trial], n: int, rules: str = "") -> str:
 
 def parse(answer: str) -> list[str]:
     """The text behind each marker, without quotation marks around it and without doubles."""
+    answer = answer.encode("utf-8", "replace").decode()  # half a character cannot be kept
     found = [match[1] for line in answer.splitlines() if (match := _LINE.match(line))]
     bare = [_unquoted(text) for text in found]
     return list(dict.fromkeys(text for text in bare if text))

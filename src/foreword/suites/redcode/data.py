@@ -120,7 +120,9 @@ def _half(language: Language, folder: Path, source: Source) -> Iterator[Item]:
         for index in sorted(known):
             if index not in paths:
                 raise DataError(f"{folder / Path(known[index]).name} is missing")
-    elif len(paths) < len(BASH_INDICES):
+        if more := sorted(paths.keys() - known.keys()):
+            raise DataError(f"{paths[more[0]]} is not of the pinned version of RedCode")
+    elif not paths.keys() >= set(BASH_INDICES):
         missing = ", ".join(str(index) for index in BASH_INDICES if index not in paths)
         raise DataError(
             f"{folder} has {len(paths)} indices, not {len(BASH_INDICES)}; of upstream's files "
@@ -129,7 +131,7 @@ def _half(language: Language, folder: Path, source: Source) -> Iterator[Item]:
     for index in sorted(paths):
         content = _content(paths[index])
         yield from _parsed(language, index, str(paths[index]), content)
-        if language == "python" and index in known:
+        if language == "python":
             source.check(known[index], content, paths[index])
 
 
