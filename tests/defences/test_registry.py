@@ -7,8 +7,9 @@ import pytest
 from foreword import suites
 from foreword.core.errors import ConfigError, UnknownName, UsageError
 from foreword.core.protocols import Model
-from foreword.defences.demonstrations import ICD, PERFORMED, REFUSED
+from foreword.defences.few_shot import PERFORMED, REFUSED
 from foreword.defences.guard import Guard
+from foreword.defences.icd import ICD
 from foreword.defences.registry import REWRITES, layers, wrap
 from foreword.testing.models import ScriptedModel
 

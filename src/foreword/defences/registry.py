@@ -17,9 +17,10 @@ from functools import reduce
 from foreword.core.errors import ConfigError, UnknownName
 from foreword.core.protocols import Model
 from foreword.defences.constitution import CONSTITUTION, CritiquedModel
-from foreword.defences.demonstrations import FEW_SHOT, ICD
+from foreword.defences.few_shot import FEW_SHOT
 from foreword.defences.guard import Guard, check_prefix
 from foreword.defences.guarded import GuardedModel
+from foreword.defences.icd import ICD
 from foreword.defences.ptst import PTST
 from foreword.defences.reminder import SELF_REMINDER
 from foreword.defences.rewrites import Rewrite, RewrittenModel, Step, hash8
