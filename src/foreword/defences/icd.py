@@ -1,4 +1,4 @@
-"""In-context defence (ICD): a harmful request and its refusal, as a turn that seems to have happened.
+"""In-context defence (ICD): a harmful request and its refusal, as if they had been said.
 
 Wei et al. 2023, arXiv 2310.06387. The request is from a training family of suite `files`.
 """
