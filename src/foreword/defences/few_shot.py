@@ -1,7 +1,8 @@
 """Few-shot safety: five harmful and five benign requests, each with "refuse" or "perform".
 
-In the system prompt; a baseline of the PING paper, arXiv 2508.14031. All requests are from the training families of
-suite `files`, none from a split that searches or reports. Not covered: examples chosen per request.
+In the system prompt; a baseline of the PING paper, arXiv 2508.14031. All requests are from the
+training families of suite `files`, none from a split that searches or reports. Not covered:
+examples chosen per request.
 """
 
 from __future__ import annotations
