@@ -136,10 +136,10 @@ def search(
     for name in proposer:
         if name not in ("fluent", "harvest"):
             named(name, found_form)  # so that a slip is told before anything is loaded
+    before = None if parent is None else _parent(model, parent)  # likewise
     target = load_target(
         model, adapter, Served(server_model, dialect, placement, render, concurrency)
     )
-    before = None if parent is None else _parent(model, parent)
     with interruptible(), progress_bar("candidates") as bar:
         if not (bound or patience):
             bar.to(0, (rounds or ROUNDS) * (per_round or PER_ROUND))
