@@ -58,6 +58,15 @@ def test_every_format_guards_a_model_over_a_server(name):
     assert {body["model"] for body in server.asked} == {"scripted"}
 
 
+def test_without_an_address_the_guardrails_own_variable_has_it(monkeypatch):
+    with pytest.raises(ConfigError, match="set FOREWORD_LLAMA_GUARD_3_URL"):
+        defend(agent(), "llama-guard-3")
+    with ScriptedServer(lambda body: "safe") as server:
+        monkeypatch.setenv("FOREWORD_LLAMA_GUARD_3_URL", f"{server.url}#g")
+        defend(agent(), "llama-guard-3").generate([FINE])
+    assert [body["model"] for body in server.asked] == ["g", "g"]
+
+
 def test_a_layer_named_last_sees_the_users_own_words():
     with ScriptedServer(lambda body: "safe") as server:
         defend(agent(), f"self-reminder+llama-guard-3:request@{server.url}#g").generate([FINE])

@@ -265,8 +265,18 @@ def test_partial_data_is_named(tmp_path: Path):
 
 def test_a_partial_bash_half_is_named(tmp_path: Path):
     folder = bash_half(tmp_path, without=(3, 18))
-    with pytest.raises(DataError, match=r"has 18 indices, not 20; .* it lacks i = 3, 18$"):
+    for index in (10, 11):  # as many files as upstream has, but not its own
+        (folder / f"index{index}_30_codes_full_upd.json").touch()
+    with pytest.raises(DataError, match=r"lacks, of upstream's files .*, i = 3, 18$"):
         load(folder)
+
+
+def test_a_file_that_is_not_pinned_is_named(tmp_path: Path):
+    source = python_half(tmp_path)
+    more = tmp_path / ROOT / "py2text_dataset_json" / "index28_30_codes_full.json"
+    more.write_text(json.dumps(rows("python", 12)).replace('"12_', '"28_'), "utf-8")
+    with pytest.raises(DataError, match=r"index28_.*json is not of the pinned version of RedCode"):
+        load(tmp_path, source)
 
 
 def test_a_script_that_calls_what_this_machine_lacks_is_left_out(tmp_path: Path, monkeypatch):

@@ -100,7 +100,6 @@ def compare(
         "items": items,
         "max_new_tokens": max_new_tokens,
         "judge": reader.name,
-        "decoding": "greedy",  # so that there is no seed
     }
     with interruptible(), Run.open(out, manifest), progress_bar("episodes") as bar:
         result = run(

@@ -54,9 +54,8 @@ class Row:
     requests: int  # to the model, in all
     errors: int  # episodes that an instrument's failure ended
     complaint: str  # why a rate means nothing, "" if all can be trusted
-    spread: Mapping[str, Interval] = field(
-        default_factory=dict
-    )  # of a_request, 95 % by Student's t
+    # Of a_request, 95 % by Student's t.
+    spread: Mapping[str, Interval] = field(default_factory=dict)
     note: str = ""  # what a stack loses to one of its own parts
 
 
@@ -138,12 +137,12 @@ def cells(row: Row, first: Row, names: Sequence[str]) -> list[str]:
         if rate is None or not rate.n:
             found.append("not judged")
             continue
-        text = f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}] {rate.k}/{rate.n}"
+        text = f"{_within(rate.value, rate.low, rate.high, form='.0%')} {rate.k}/{rate.n}"
         text += f" of {rate.total}" if rate.total != rate.n else ""
         text += " (too few judged)" if too_few(rate) else ""
         if change is not None and change.difference.n:
             gain = change.difference
-            text += f"; {gain.value:+.0%} [{gain.low:+.0%}, {gain.high:+.0%}]"
+            text += f"; {_within(gain.value, gain.low, gain.high, form='+.0%')}"
             text += "*" * change.noted + (f" in {gain.n} pairs" if gain.dropped else "")
         found.append(text)
     return [*found, *_cost_cells(row, first)]
@@ -154,19 +153,19 @@ def _cost_cells(row: Row, first: Row) -> list[str]:
     own, base = row.a_request, first.a_request
     if row is first:
         forms = {"read": ".0f", "tokens": ".0f", "seconds": ".3f"}
-        read, tokens, seconds = (_within(row, name, form) for name, form in forms.items())
+        read, tokens, seconds = (
+            _within(own[name], *row.spread.get(name, ()), form=form) for name, form in forms.items()
+        )
         return [f"{read} / {tokens}", seconds]
     tokens = " / ".join(_more(row, name, ".0f") for name in ("read", "tokens"))
     ratio = f" ({own['seconds'] / base['seconds']:.2f}x)" if base["seconds"] else ""
     return [tokens, f"{own['seconds']:.3f}{ratio}; {_more(row, 'seconds', '.3f')}"]
 
 
-def _within(row: Row, name: str, form: str) -> str:
-    """A cost of its own, with its interval where there is one."""
-    if name not in row.spread:
-        return f"{row.a_request[name]:{form}}"
-    low, high = row.spread[name]
-    return f"{row.a_request[name]:{form}} [{low:{form}}, {high:{form}}]"
+def _within(value: float, *interval: float, form: str) -> str:
+    """A figure with its interval, if it has one."""
+    low_high = ", ".join(f"{end:{form}}" for end in interval)
+    return f"{value:{form}} [{low_high}]" if interval else f"{value:{form}}"
 
 
 def _more(row: Row, name: str, form: str) -> str:
@@ -174,7 +173,7 @@ def _more(row: Row, name: str, form: str) -> str:
     if name not in row.changes:
         return "?"
     found = row.changes[name].difference
-    return f"{found.value:+{form}} [{found.low:+{form}}, {found.high:+{form}}]"
+    return _within(found.value, found.low, found.high, form=f"+{form}")
 
 
 def _row_json(row: Row) -> dict[str, Any]:

@@ -40,20 +40,21 @@ def _settle_message(choice: Body, begun: str, *, echo: bool, show: bool) -> Body
     content = message.get("content")
     if isinstance(content, list):  # parts, such as thoughts and text
         return {**choice, "message": {**message, "content": _in_parts(content, begun, echo, show)}}
-    text = content if isinstance(content, str) else ""
-    rest = text.removeprefix(begun) if echo else text
-    if show:
-        settled: str | None = begun + rest
-    else:
-        settled = rest or (None if message.get("tool_calls") else content and "")
-    return {**choice, "message": {**message, "content": settled}}
+    text = settled(content if isinstance(content, str) else "", begun, echo=echo, show=show)
+    words = text or (None if message.get("tool_calls") else content and "")
+    return {**choice, "message": {**message, "content": words}}
 
 
 def _in_parts(parts: list[Any], begun: str, echo: bool, show: bool) -> list[Any]:
     """The first part of text settled, the others as they are."""
     for at, part in enumerate(parts):
         if is_text(part) and part.get("type") == "text":
-            rest = part["text"].removeprefix(begun) if echo else part["text"]
-            settled = {**part, "text": begun + rest if show else rest}
-            return [*parts[:at], settled, *parts[at + 1 :]]
+            text = settled(part["text"], begun, echo=echo, show=show)
+            return [*parts[:at], {**part, "text": text}, *parts[at + 1 :]]
     return parts
+
+
+def settled(text: str, begun: str, *, echo: bool, show: bool) -> str:
+    """The upstream's words without the beginning, or with it once."""
+    rest = text.removeprefix(begun) if echo else text
+    return begun + rest if show else rest

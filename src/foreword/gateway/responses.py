@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from foreword.defences.guard import Guard
+from foreword.gateway.answers import settled
 from foreword.gateway.requests import Asked, BadRequest, carried, is_text, prefill, with_suffix
 from foreword.gateway.streams import FIELD, Lines, Opening
 from foreword.models.dialects import Body, Dialect, opened
@@ -60,7 +61,7 @@ def guard_responses(body: Body, guard: Guard, way: Dialect) -> Asked:
 
 def settle_responses(answer: Body, begun: str, *, echo: bool, show: bool) -> Body:
     """A whole answer without the beginning, or with it once, in its first text."""
-    return _in_answer(answer, lambda text: _settled(text, begun, echo=echo, show=show))
+    return _in_answer(answer, lambda text: settled(text, begun, echo=echo, show=show))
 
 
 class ResponsesStream(Lines):
@@ -74,7 +75,7 @@ class ResponsesStream(Lines):
         super().__init__(raw=not begun or echo == echo_whole == show)
         self._opening = Opening(begun, show=show)
         self._opening.done = echo == show
-        self._whole = partial(_settled, begun=begun, echo=echo_whole, show=show)
+        self._whole = partial(settled, begun=begun, echo=echo_whole, show=show)
         self._place: Body | None = None  # of the first text
         self._name = ""  # of the event whose data comes next, if it has been named
 
@@ -199,11 +200,6 @@ def _read(line: bytes) -> Body | None:
     except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) else None
-
-
-def _settled(text: str, begun: str, *, echo: bool, show: bool) -> str:
-    rest = text.removeprefix(begun) if echo else text
-    return begun + rest if show else rest
 
 
 def _in_answer(answer: Body, settle: Callable[[str], str]) -> Body:

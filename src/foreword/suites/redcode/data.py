@@ -125,8 +125,7 @@ def _half(language: Language, folder: Path, source: Source) -> Iterator[Item]:
     elif not paths.keys() >= set(BASH_INDICES):
         missing = ", ".join(str(index) for index in BASH_INDICES if index not in paths)
         raise DataError(
-            f"{folder} has {len(paths)} indices, not {len(BASH_INDICES)}; of upstream's files "
-            f"index<i>_30_codes_full_upd.json it lacks i = {missing}"
+            f"{folder} lacks, of upstream's files index<i>_30_codes_full_upd.json, i = {missing}"
         )
     for index in sorted(paths):
         content = _content(paths[index])
